@@ -1,0 +1,36 @@
+//! SQLite's own statements.
+
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteConnection;
+
+pub(crate) const VERSION: &str = "SELECT sqlite_version()";
+pub(crate) const SYNCHRONOUS: &str = "PRAGMA synchronous";
+/// What `PRAGMA synchronous` reads when each commit is flushed.
+pub(crate) const SYNCHRONOUS_FULL: i64 = 2;
+
+pub(crate) const BEGIN_GROUP: &str = "BEGIN IMMEDIATE; SAVEPOINT member";
+/// Ends a member's work, kept or undone, and either commits the group or opens the next member, in one round trip.
+pub(crate) fn end_member(keep: bool, last: bool) -> &'static str {
+    match (keep, last) {
+        (true, true) => "RELEASE member; COMMIT",
+        (true, false) => "RELEASE member; SAVEPOINT member",
+        (false, true) => "ROLLBACK TO member; RELEASE member; COMMIT",
+        (false, false) => "ROLLBACK TO member",
+    }
+}
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+
+pub(crate) const BEGIN_READ: &str = "BEGIN DEFERRED";
+pub(crate) const END_READ: &str = "COMMIT";
+
+/// Tables that are the product's, with the SQL that made them.
+pub(crate) const TABLES: &str =
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+
+/// Columns of one table: name, declared type, not-null flag, place in the primary key.
+pub(crate) const COLUMNS: &str = "SELECT name, type, \"notnull\", pk FROM pragma_table_xinfo(?)";
+
+/// Runs one or more statements that take no values.
+pub(crate) async fn run(conn: &mut SqliteConnection, sql: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.map(|_| ())
+}

@@ -1,0 +1,235 @@
+//! Reading the log by cursor.
+
+use super::cursor::{Cursor, LogIdentity, Position};
+use super::{EVENTS, Follower, identity};
+use crate::dialect::events as sql;
+use crate::errors::IntoCore;
+use crate::store::Store;
+use crate::tx::Tx;
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, QueryResult};
+use serde::Serialize;
+use serde_json::Value;
+use synapscale_core::{Actor, ActorKind, Ctx, Error, Result, TenantId};
+use uuid::Uuid;
+
+/// Most kinds in one filter.
+const MAX_KINDS: usize = 32;
+/// Most events in one batch.
+pub(crate) const MAX_BATCH: u32 = 1000;
+
+/// An event as the log holds it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Its id.
+    pub id: Uuid,
+    /// The workspace.
+    #[serde(skip)]
+    pub tenant: TenantId,
+    /// The declared kind.
+    pub kind: String,
+    /// The payload's version.
+    pub version: i64,
+    /// `noun:id` of the thing it is about.
+    pub subject: String,
+    /// Who did it.
+    pub actor: Actor,
+    /// For whom, if for somebody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<Actor>,
+    /// The door it came by.
+    pub channel: String,
+    /// The peer's address, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// Changed fields, before and after.
+    pub changes: Value,
+    /// The payload.
+    pub data: Value,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The request or run it belongs to.
+    pub correlation: Uuid,
+    /// The event that led to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causation: Option<Uuid>,
+    /// The place in the log right after this event.
+    #[serde(skip)]
+    pub cursor: Cursor,
+}
+
+/// Events in order and where to go on.
+#[derive(Clone, Debug)]
+pub struct EventBatch {
+    /// The events; may be empty.
+    pub events: Vec<Event>,
+    /// After the last of them; where reading began if there are none.
+    pub next: Cursor,
+}
+
+/// Which events to read.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Kinds (`task.created`) and nouns (`task.*`); empty for all.
+    pub kinds: Vec<String>,
+    /// `noun:id` of one thing.
+    pub subject: Option<String>,
+}
+
+impl EventFilter {
+    /// Reads a comma-separated list of kinds.
+    ///
+    /// # Errors
+    /// `event_kind` for a word that cannot be one.
+    pub fn parse(kinds: &str) -> Result<Self> {
+        let word = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit())
+        };
+        let valid = |kind: &&str| match kind.split_once('.') {
+            Some((noun, "*")) => word(noun),
+            Some((noun, rest)) => word(noun) && rest.split('.').all(word),
+            None => false,
+        };
+        let kinds: Vec<&str> = kinds
+            .split(',')
+            .map(str::trim)
+            .filter(|kind| !kind.is_empty())
+            .collect();
+        if kinds.len() > MAX_KINDS || !kinds.iter().all(|kind| valid(&kind)) {
+            return Err(Error::invalid(
+                "/kinds",
+                "event_kind",
+                "Write kinds as task.created or task.*, at most 32 of them, separated by commas.",
+            ));
+        }
+        Ok(EventFilter {
+            kinds: kinds.into_iter().map(str::to_owned).collect(),
+            subject: None,
+        })
+    }
+}
+
+impl Store {
+    /// Events after `since` (from the beginning if none), in the log's order. An elevated context reads all tenants.
+    ///
+    /// # Errors
+    /// `cursor` when `since` is of another log.
+    pub async fn events_after(
+        &self,
+        ctx: &Ctx,
+        since: Option<&Cursor>,
+        filter: &EventFilter,
+        limit: u32,
+    ) -> Result<EventBatch> {
+        let log = identity(self)?;
+        let start = match since {
+            None => Cursor {
+                log: log.id,
+                position: Position::default(),
+            },
+            Some(cursor) if cursor.same_log(log.id) => Cursor {
+                log: log.id,
+                position: cursor.position,
+            },
+            Some(_) => {
+                return Err(Error::invalid(
+                    "/since",
+                    "cursor",
+                    "This cursor belongs to another database.",
+                ));
+            }
+        };
+        let filter = std::sync::Arc::new(filter.clone());
+        let events = self
+            .read(ctx, |tx| {
+                let filter = filter.clone();
+                async move { page(&tx, log, start, &filter, limit).await }
+            })
+            .await?;
+        let next = events.last().map_or(start, |event| event.cursor);
+        Ok(EventBatch { events, next })
+    }
+
+    /// Follows the log from `since`.
+    pub fn follow(&self, ctx: Ctx, since: Cursor, filter: EventFilter) -> Follower {
+        Follower::new(self.clone(), ctx, since, filter, self.watch(EVENTS))
+    }
+}
+
+async fn page(
+    tx: &Tx,
+    log: LogIdentity,
+    start: Cursor,
+    filter: &EventFilter,
+    limit: u32,
+) -> Result<Vec<Event>> {
+    let statement = sql::page(
+        tx,
+        &sql::Page {
+            after: start.position,
+            epoch: log.epoch,
+            kinds: &filter.kinds,
+            subject: filter.subject.as_deref(),
+            limit: u64::from(limit.clamp(1, MAX_BATCH)),
+        },
+    );
+    let rows = tx.query_all_raw(statement).await.map_err(IntoCore::into_core)?;
+    rows.iter()
+        .map(|row| event(row, log).map_err(IntoCore::into_core))
+        .collect()
+}
+
+fn event(row: &QueryResult, log: LogIdentity) -> Result<Event, sea_orm::DbErr> {
+    let actor = |kind: &str, id: Uuid| Actor {
+        kind: ActorKind::parse(kind).unwrap_or(ActorKind::System),
+        id,
+    };
+    let kind: String = row.try_get("", "actor_kind")?;
+    let principal_kind: Option<String> = row.try_get("", "principal_kind")?;
+    let principal_id: Option<Uuid> = row.try_get("", "principal_id")?;
+    Ok(Event {
+        id: row.try_get("", "id")?,
+        tenant: TenantId(row.try_get("", "tenant_id")?),
+        kind: row.try_get("", "kind")?,
+        version: row.try_get("", "version")?,
+        subject: row.try_get("", "subject")?,
+        actor: actor(&kind, row.try_get("", "actor_id")?),
+        on_behalf_of: principal_kind
+            .zip(principal_id)
+            .map(|(kind, id)| actor(&kind, id)),
+        channel: row.try_get("", "channel")?,
+        ip: row.try_get("", "ip")?,
+        changes: row.try_get("", "changes")?,
+        data: row.try_get("", "data")?,
+        at: row.try_get("", "at")?,
+        correlation: row.try_get("", "correlation")?,
+        causation: row.try_get("", "causation")?,
+        cursor: Cursor {
+            log: log.id,
+            position: position(row)?,
+        },
+    })
+}
+
+fn position(row: &QueryResult) -> Result<Position, sea_orm::DbErr> {
+    Ok(Position {
+        epoch: row.try_get("", "epoch")?,
+        xid: row.try_get("", "xid")?,
+        seq: row.try_get("", "seq")?,
+    })
+}
+
+/// The last settled position.
+pub(crate) async fn head(tx: &Tx, log: LogIdentity) -> Result<Position> {
+    let row = tx
+        .query_one_raw(sql::head(tx, log.epoch))
+        .await
+        .map_err(IntoCore::into_core)?;
+    match row {
+        Some(row) => position(&row).map_err(IntoCore::into_core),
+        None => Ok(Position::default()),
+    }
+}

@@ -1,0 +1,7 @@
+//! PostgreSQL: a pool whose transactions enter a role without ownership and name their tenant first.
+
+mod open;
+mod wake;
+
+pub(crate) use open::{close_lost, open, was_committed};
+pub(crate) use wake::{listen, notify_loop};

@@ -1,0 +1,85 @@
+//! Opening the pool, making roles and schema, and finding out what became of a lost COMMIT.
+
+use crate::config::StoreConfig;
+use crate::dialect::postgres as sql;
+use crate::errors::IntoCore;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Postgres, Row};
+use std::str::FromStr;
+use std::time::Duration;
+use synapscale_core::{Error, Result};
+
+/// Prepared statements kept by each connection.
+const STATEMENTS: usize = 512;
+/// How often and how long to ask for the fate of a commit whose answer was lost.
+const FATE_TRIES: u32 = 50;
+const FATE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Opens the pool.
+///
+/// # Errors
+/// `database_url` for a string that is none, `postgres_version` below 15, `database_unavailable` otherwise.
+pub(crate) async fn open(url: &str, config: &StoreConfig) -> Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)
+        // The parser's words may quote the password.
+        .map_err(|_| Error::invalid("/database_url", "database_url", "This is no PostgreSQL connection string."))?
+        .application_name("synapscale")
+        .options([("search_path", sql::SCHEMA)])
+        .statement_cache_capacity(STATEMENTS)
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(config.connections.max(2))
+        .acquire_timeout(config.acquire_timeout)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(IntoCore::into_core)?;
+    let row = sqlx::query(sql::VERSION)
+        .fetch_one(&pool)
+        .await
+        .map_err(IntoCore::into_core)?;
+    let version: i32 = row.try_get(0).map_err(IntoCore::into_core)?;
+    if version < sql::MIN_VERSION {
+        return Err(Error::unavailable(
+            "postgres_version",
+            format!(
+                "PostgreSQL 15 or newer is needed; this server says {}.",
+                version / 10_000
+            ),
+        ));
+    }
+    Ok(pool)
+}
+
+/// A connection that died or was left inside of a transaction: it is closed, never handed on.
+pub(crate) fn close_lost(mut conn: PoolConnection<Postgres>) {
+    conn.close_on_drop();
+}
+
+/// Whether transaction `xid`, whose COMMIT was sent and not answered, took place. It is never simply done again.
+///
+/// # Errors
+/// `commit_unknown` when the database does not come back in time or no longer knows.
+pub(crate) async fn was_committed(pool: &PgPool, xid: &str) -> Result<bool> {
+    let unknown = || {
+        Error::unavailable(
+            "commit_unknown",
+            "The database went away during the commit; whether it took place is not known.",
+        )
+    };
+    for _ in 0..FATE_TRIES {
+        let asked = sqlx::query(sql::XACT_STATUS).bind(xid).fetch_one(pool).await;
+        if let Ok(row) = asked {
+            let status: Option<String> = row.try_get(0).map_err(IntoCore::into_core)?;
+            match status.as_deref() {
+                Some("committed") => return Ok(true),
+                Some("aborted") => return Ok(false),
+                Some(_) => {}
+                None => return Err(unknown()),
+            }
+        }
+        tokio::time::sleep(FATE_PAUSE).await;
+    }
+    Err(unknown())
+}

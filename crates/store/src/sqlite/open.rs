@@ -1,0 +1,123 @@
+//! Opening the file: the lock that makes one process its owner, the pragmas, and reading them back.
+
+use super::readers::Readers;
+use super::writer::Writer;
+use crate::config::StoreConfig;
+use crate::dialect::sqlite as sql;
+use crate::errors::IntoCore;
+use rustix::fs::{FlockOperation, flock};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row};
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+use synapscale_core::{Error, Result};
+
+/// The oldest SQLite without the WAL-reset corruption.
+const MIN_VERSION: (u32, u32, u32) = (3, 51, 3);
+/// How long a connection waits for another process's lock, such as a backup's.
+const BUSY: Duration = Duration::from_secs(5);
+/// Prepared statements kept by each connection.
+const STATEMENTS: usize = 512;
+
+/// The open database file.
+pub(crate) struct SqliteFile {
+    pub readers: Readers,
+    pub writer: Writer,
+    /// Held for as long as the file is open; the lock goes with it.
+    _lock: File,
+}
+
+/// Opens (and creates) the file at `path`.
+///
+/// # Errors
+/// `database_in_use` when another process owns the file; `sqlite_version` for a SQLite that is too old.
+pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqliteFile> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Error::unavailable("data_directory", format!("{}: {e}", folder.display())))?;
+    }
+    let lock = take_lock(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .statement_cache_capacity(STATEMENTS)
+        .pragma("temp_store", "memory")
+        .pragma("trusted_schema", "off")
+        .disable_statement_logging();
+    let mut conn = options.connect().await.map_err(IntoCore::into_core)?;
+    check_version(&mut conn).await?;
+    check_durability(&mut conn).await?;
+    let writer = Writer::start(conn, config.write_queue, config.acquire_timeout);
+    let readers = Readers::new(
+        options.pragma("query_only", "on"),
+        config.connections,
+        config.acquire_timeout,
+    );
+    Ok(SqliteFile {
+        readers,
+        writer,
+        _lock: lock,
+    })
+}
+
+fn take_lock(path: &Path) -> Result<File> {
+    let lock_path = path.with_extension("lock");
+    let refuse =
+        |e: std::io::Error| Error::unavailable("data_directory", format!("{}: {e}", lock_path.display()));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(refuse)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Error::unavailable(
+            "database_in_use",
+            format!(
+                "Another process has {} open. One process owns a SQLite file; commands beside a running server go \
+                 through its local socket.",
+                path.display()
+            ),
+        )
+    })?;
+    Ok(file)
+}
+
+async fn check_version(conn: &mut SqliteConnection) -> Result<()> {
+    let row = sqlx::query(sql::VERSION)
+        .fetch_one(conn)
+        .await
+        .map_err(IntoCore::into_core)?;
+    let text: String = row.try_get(0).map_err(IntoCore::into_core)?;
+    let mut parts = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    let found = (next(), next(), next());
+    if found < MIN_VERSION {
+        return Err(Error::unavailable(
+            "sqlite_version",
+            format!("SQLite {text} can corrupt a WAL on reset; 3.51.3 or newer is needed."),
+        ));
+    }
+    Ok(())
+}
+
+/// `kill -9` spares the page cache, so tests cannot tell FULL from OFF: the setting is read back instead.
+async fn check_durability(conn: &mut SqliteConnection) -> Result<()> {
+    let row = sqlx::query(sql::SYNCHRONOUS)
+        .fetch_one(conn)
+        .await
+        .map_err(IntoCore::into_core)?;
+    let level: i64 = row.try_get(0).map_err(IntoCore::into_core)?;
+    if level < sql::SYNCHRONOUS_FULL {
+        return Err(Error::unavailable(
+            "sqlite_synchronous",
+            format!("SQLite reports synchronous={level}; commits would not be durable."),
+        ));
+    }
+    Ok(())
+}

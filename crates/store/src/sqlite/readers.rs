@@ -1,0 +1,101 @@
+//! The readers: a fixed number of read-only connections, opened when first needed, lent one at a time.
+
+use crate::errors::IntoCore;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use synapscale_core::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The lender.
+#[derive(Clone)]
+pub(crate) struct Readers(Arc<Inner>);
+
+struct Inner {
+    options: SqliteConnectOptions,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<SqliteConnection>>,
+    timeout: Duration,
+}
+
+/// A lent connection; it goes back when dropped.
+pub(crate) struct Reader {
+    conn: Option<SqliteConnection>,
+    /// A transaction may be open: the connection is closed, not reused, if it comes back like that.
+    pub in_transaction: bool,
+    home: Arc<Inner>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Readers {
+    pub fn new(options: SqliteConnectOptions, count: u32, timeout: Duration) -> Self {
+        Readers(Arc::new(Inner {
+            options,
+            permits: Arc::new(Semaphore::new(count.max(1) as usize)),
+            idle: Mutex::new(Vec::new()),
+            timeout,
+        }))
+    }
+
+    /// Lends a connection.
+    ///
+    /// # Errors
+    /// `database_busy` when none comes free in time.
+    pub async fn lend(&self) -> Result<Reader> {
+        let permit = tokio::time::timeout(self.0.timeout, self.0.permits.clone().acquire_owned())
+            .await
+            .map_err(|_| busy())?
+            .map_err(|_| Error::unavailable("shutting_down", "The server is shutting down."))?;
+        let idle = self.0.idle.lock().unwrap_or_else(|p| p.into_inner()).pop();
+        let conn = match idle {
+            Some(conn) => conn,
+            None => self.0.options.connect().await.map_err(IntoCore::into_core)?,
+        };
+        Ok(Reader {
+            conn: Some(conn),
+            in_transaction: false,
+            home: self.0.clone(),
+            _permit: permit,
+        })
+    }
+
+    /// Refuses further lending and waits for the lent ones.
+    pub async fn close(&self, count: u32) {
+        let all = self.0.permits.acquire_many(count.max(1)).await;
+        drop(all);
+        self.0.permits.close();
+        self.0.idle.lock().unwrap_or_else(|p| p.into_inner()).clear();
+    }
+}
+
+impl Reader {
+    /// The connection.
+    ///
+    /// # Errors
+    /// Never while lent; typed so that no caller can panic.
+    pub fn conn(&mut self) -> Result<&mut SqliteConnection> {
+        self.conn
+            .as_mut()
+            .ok_or_else(|| Error::internal("a reader was used after its return"))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take()
+            && !self.in_transaction
+        {
+            self.home
+                .idle
+                .lock()
+                .unwrap_or_else(|p| p.into_inner())
+                .push(conn);
+        }
+    }
+}
+
+fn busy() -> Error {
+    Error::unavailable("database_busy", "All database connections are busy. Try again.")
+        .retry_after(Duration::from_secs(1))
+}

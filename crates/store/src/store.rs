@@ -1,0 +1,392 @@
+//! The store: two doors, group commit and the fate of a lost COMMIT behind them, and the wake-ups after them.
+
+use crate::blobs;
+use crate::config::{DatabaseUrl, StoreConfig};
+use crate::dialect::{self, Backend};
+use crate::errors::IntoCore;
+use crate::events;
+use crate::postgres;
+use crate::secrets::SecretBox;
+use crate::sqlite::{self, SqliteFile};
+use crate::statement::StatementObserver;
+use crate::tx::{Conn, Tx};
+use metrics::{counter, histogram};
+use sqlx::Row;
+use sqlx::postgres::PgPool;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use synapscale_core::{Clock, Ctx, Error, Result};
+use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
+
+/// Most tries of one write before a transient fault becomes the caller's.
+const WRITE_TRIES: u32 = 4;
+/// Pause before the second try; doubles.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// The database, opened. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    shared: Arc<Shared>,
+    config: StoreConfig,
+    tasks: TaskTracker,
+}
+
+enum Engine {
+    Sqlite(SqliteFile),
+    Postgres(PgPool),
+}
+
+/// What every transaction needs from its store.
+pub(crate) struct Shared {
+    pub secrets: SecretBox,
+    pub observer: Option<Arc<dyn StatementObserver>>,
+    pub wakes: Wakes,
+    /// Names the log in cursors, so that a cursor of another database is refused. Set once at start.
+    pub log: std::sync::OnceLock<events::LogIdentity>,
+    pub clock: Clock,
+}
+
+/// Wake-ups by topic. Hints only: whoever waits also polls.
+#[derive(Clone, Default)]
+pub(crate) struct Wakes {
+    topics: Arc<Mutex<HashMap<&'static str, watch::Sender<u64>>>>,
+    dirty: Arc<Notify>,
+}
+
+impl Wakes {
+    fn topic(&self, name: &'static str) -> watch::Receiver<u64> {
+        let mut topics = self.topics.lock().unwrap_or_else(|p| p.into_inner());
+        topics
+            .entry(name)
+            .or_insert_with(|| watch::channel(0).0)
+            .subscribe()
+    }
+
+    fn wake(&self, names: &[&'static str]) {
+        let topics = self.topics.lock().unwrap_or_else(|p| p.into_inner());
+        for topic in names.iter().filter_map(|name| topics.get(name)) {
+            topic.send_modify(|count| *count = count.wrapping_add(1));
+        }
+        if !names.is_empty() {
+            self.dirty.notify_one();
+        }
+    }
+
+    /// Another process committed something.
+    pub fn wake_local(&self) {
+        let topics = self.topics.lock().unwrap_or_else(|p| p.into_inner());
+        for topic in topics.values() {
+            topic.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+}
+
+/// How the database does.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Health {
+    /// Which database.
+    pub backend: Backend,
+    /// Time of one small read, in milliseconds.
+    pub latency_ms: f64,
+}
+
+impl Store {
+    /// Opens the database. Tables may not exist yet: see [`crate::Migrations`].
+    ///
+    /// # Errors
+    /// When it cannot be opened, is too old, or is another process's.
+    pub async fn open(
+        config: StoreConfig,
+        secrets: SecretBox,
+        clock: Clock,
+        observer: Option<Arc<dyn StatementObserver>>,
+    ) -> Result<Self> {
+        let engine = match &config.url {
+            DatabaseUrl::Sqlite(path) => Engine::Sqlite(sqlite::open(path, &config).await?),
+            DatabaseUrl::Postgres(url) => Engine::Postgres(postgres::open(url, &config).await?),
+        };
+        let shared = Arc::new(Shared {
+            secrets,
+            observer,
+            wakes: Wakes::default(),
+            log: std::sync::OnceLock::new(),
+            clock,
+        });
+        let tasks = TaskTracker::new();
+        if let Engine::Postgres(pool) = &engine {
+            tasks.spawn(postgres::notify_loop(pool.clone(), shared.wakes.dirty.clone()));
+            tasks.spawn(postgres::listen(pool.clone(), shared.wakes.clone()));
+        }
+        Ok(Store(Arc::new(Inner {
+            engine,
+            shared,
+            config,
+            tasks,
+        })))
+    }
+
+    /// Which database it is.
+    pub fn backend(&self) -> Backend {
+        match self.0.engine {
+            Engine::Sqlite(_) => Backend::Sqlite,
+            Engine::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// The secret box.
+    pub fn secrets(&self) -> &SecretBox {
+        &self.0.shared.secrets
+    }
+
+    /// The clock that everything above the store reads too.
+    pub fn clock(&self) -> &Clock {
+        &self.0.shared.clock
+    }
+
+    /// Changes whenever a commit woke `topic`.
+    pub fn watch(&self, topic: &'static str) -> watch::Receiver<u64> {
+        self.0.shared.wakes.topic(topic)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    pub(crate) fn config(&self) -> &StoreConfig {
+        &self.0.config
+    }
+
+    pub(crate) async fn lend_writer(&self) -> Result<(sqlite::Lease, sqlite::Ticket)> {
+        match &self.0.engine {
+            Engine::Sqlite(file) => file.writer.lend().await,
+            Engine::Postgres(_) => Err(Error::internal("PostgreSQL has no single writer")),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> Option<&PgPool> {
+        match &self.0.engine {
+            Engine::Postgres(pool) => Some(pool),
+            Engine::Sqlite(_) => None,
+        }
+    }
+
+    /// Runs `work` in a read transaction: one snapshot, nothing to commit.
+    ///
+    /// # Errors
+    /// What `work` answers, or a database failure. Transient faults are tried again.
+    pub async fn read<T, F, Fut>(&self, ctx: &Ctx, work: F) -> Result<T>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let mut pause = RETRY_PAUSE;
+        for attempt in 1.. {
+            ctx.time_left()?;
+            let tx = self.begin_read(ctx).await;
+            let outcome = match tx {
+                Ok(tx) => {
+                    let outcome = work(tx.clone()).await;
+                    self.end_read(tx).await;
+                    outcome
+                }
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Err(error) if error.is_transient() && attempt < WRITE_TRIES => {
+                    counter!("synapscale_store_retries_total", "kind" => "read").increment(1);
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                done => return done,
+            }
+        }
+        Err(Error::internal("unreachable: the loop returns"))
+    }
+
+    async fn begin_read(&self, ctx: &Ctx) -> Result<Tx> {
+        let conn = match &self.0.engine {
+            Engine::Sqlite(file) => {
+                let mut reader = file.readers.lend().await?;
+                reader.in_transaction = true;
+                dialect::sqlite::run(reader.conn()?, dialect::sqlite::BEGIN_READ)
+                    .await
+                    .map_err(IntoCore::into_core)?;
+                Conn::Reader(reader)
+            }
+            Engine::Postgres(pool) => {
+                let mut conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+                let begun = dialect::postgres::run(&mut conn, &dialect::postgres::begin_read(ctx)).await;
+                if let Err(error) = begun {
+                    postgres::close_lost(conn);
+                    return Err(error.into_core());
+                }
+                Conn::Postgres(conn)
+            }
+        };
+        Ok(Tx::new(ctx.clone(), self.backend(), self.0.shared.clone(), conn))
+    }
+
+    async fn end_read(&self, tx: Tx) {
+        match tx.take_conn().await {
+            Some(Conn::Reader(mut reader)) => {
+                let ended = match reader.conn() {
+                    Ok(conn) => dialect::sqlite::run(conn, dialect::sqlite::END_READ)
+                        .await
+                        .is_ok(),
+                    Err(_) => false,
+                };
+                reader.in_transaction = !ended;
+            }
+            Some(Conn::Postgres(mut conn)) => {
+                if dialect::postgres::run(&mut conn, "COMMIT").await.is_err() {
+                    postgres::close_lost(conn);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Runs `work` in a write transaction and commits it with the events it emitted, then wakes subscribers. When this
+    /// answers, the change is durable. `work` may run more than once; only one run is kept.
+    ///
+    /// # Errors
+    /// What `work` answers, with nothing kept; or a database failure.
+    pub async fn write<T, F, Fut>(&self, ctx: &Ctx, work: F) -> Result<T>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let started = Instant::now();
+        let mut pause = RETRY_PAUSE;
+        for attempt in 1.. {
+            ctx.time_left()?;
+            let outcome = match &self.0.engine {
+                Engine::Sqlite(file) => self.write_sqlite(ctx, file, &work).await,
+                Engine::Postgres(pool) => self.write_postgres(ctx, pool, &work).await,
+            };
+            match outcome {
+                Err(error) if error.is_transient() && attempt < WRITE_TRIES => {
+                    counter!("synapscale_store_retries_total", "kind" => "write").increment(1);
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                done => {
+                    histogram!("synapscale_store_write_seconds").record(started.elapsed().as_secs_f64());
+                    return done;
+                }
+            }
+        }
+        Err(Error::internal("unreachable: the loop returns"))
+    }
+
+    async fn write_sqlite<T, F, Fut>(&self, ctx: &Ctx, file: &SqliteFile, work: &F) -> Result<T>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let (lease, ticket) = file.writer.lend().await?;
+        let tx = Tx::new(
+            ctx.clone(),
+            Backend::Sqlite,
+            self.0.shared.clone(),
+            Conn::Writer(lease),
+        );
+        // Past this time the future is dropped, the lease with it, and the member is rolled back.
+        let outcome = tokio::time::timeout(self.0.config.write_hold, async {
+            let value = work(tx.clone()).await?;
+            events::flush(&tx).await?;
+            Ok(value)
+        })
+        .await
+        .unwrap_or_else(|_| Err(Error::deadline_exceeded()));
+        let conn = tx.take_conn().await;
+        let value = outcome?;
+        if let Some(Conn::Writer(lease)) = conn {
+            lease.release();
+        }
+        ticket.committed().await?;
+        self.0.shared.wakes.wake(&tx.take_wakes());
+        Ok(value)
+    }
+
+    async fn write_postgres<T, F, Fut>(&self, ctx: &Ctx, pool: &PgPool, work: &F) -> Result<T>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let mut conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+        let begin = dialect::postgres::begin_write(ctx);
+        let begun = sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
+            .fetch_one(&mut *conn)
+            .await;
+        let xid: String = match begun.and_then(|row| row.try_get(1)) {
+            Ok(xid) => xid,
+            Err(error) => {
+                postgres::close_lost(conn);
+                return Err(error.into_core());
+            }
+        };
+        let tx = Tx::new(
+            ctx.clone(),
+            Backend::Postgres,
+            self.0.shared.clone(),
+            Conn::Postgres(conn),
+        );
+        let outcome = async {
+            let value = work(tx.clone()).await?;
+            events::flush(&tx).await?;
+            Ok(value)
+        }
+        .await;
+        let Some(Conn::Postgres(mut conn)) = tx.take_conn().await else {
+            return Err(Error::internal("the transaction lost its connection"));
+        };
+        let value = match outcome {
+            Ok(value) => value,
+            Err(error) => {
+                if dialect::postgres::run(&mut conn, "ROLLBACK").await.is_err() {
+                    postgres::close_lost(conn);
+                }
+                return Err(error);
+            }
+        };
+        if let Err(error) = dialect::postgres::run(&mut conn, "COMMIT").await {
+            postgres::close_lost(conn);
+            let lost = !matches!(error, sqlx::Error::Database(_));
+            if !lost || !postgres::was_committed(pool, &xid).await? {
+                return Err(error.into_core());
+            }
+        }
+        self.0.shared.wakes.wake(&tx.take_wakes());
+        Ok(value)
+    }
+
+    /// Reads once, to see how the database does.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn health(&self) -> Result<Health> {
+        let started = Instant::now();
+        let ctx = Ctx::system(self.clock().clone());
+        self.read(&ctx, |tx| async move { blobs::touch(&tx).await })
+            .await?;
+        Ok(Health {
+            backend: self.backend(),
+            latency_ms: started.elapsed().as_secs_f64() * 1000.0,
+        })
+    }
+
+    /// Waits for lent connections and closes. Further use answers `shutting_down`.
+    pub async fn close(&self) {
+        match &self.0.engine {
+            Engine::Sqlite(file) => file.readers.close(self.0.config.connections).await,
+            Engine::Postgres(pool) => pool.close().await,
+        }
+        self.0.tasks.close();
+    }
+}
