@@ -1,1 +1,16 @@
-//! placeholder
+//! The durable graph engine. A run is pinned to an immutable graph; its journal is append-only; one transaction holds
+//! journal rows, the step's own change, events, successors and timers. Every background job of the product is a run.
+
+mod engine;
+pub mod expr;
+pub mod graph;
+mod nodes;
+pub mod outbound;
+mod run;
+
+pub use engine::{Engine, EngineConfig, Principals, RUNS};
+pub use nodes::Catalog;
+pub use run::model::{
+    ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
+    StepStatus, StepView, WorkflowRef,
+};

@@ -1,1 +1,39 @@
-//! placeholder
+//! Operations: what can be done. Each is written once, with its types, permission and effect; the registry knows them
+//! all, and the gate is the single door through which REST, MCP, command line, engine and domains call them.
+
+mod builtin;
+mod canonical;
+mod denied;
+mod draft;
+mod gate;
+mod idempotency;
+pub mod json_guard;
+mod limits;
+mod module;
+mod operation;
+mod outcome;
+mod output;
+pub mod page;
+mod patch;
+mod prepared;
+mod registry;
+mod schema;
+
+pub use builtin::{ListOperations, OperationInfo, OperationList, RestInfo, module};
+pub use denied::AccessDenied;
+pub use draft::{Draft, Input, Reply, SlowDraft};
+pub use gate::{ExternalRunner, Gate, GateConfig};
+pub use idempotency::{KEPT_HOURS, idempotency_purge};
+pub use json_guard::{JsonLimits, check_value, parse_json};
+pub use limits::{Rate, Rates};
+pub use module::Module;
+pub use operation::{Operation, RateClass};
+pub use outcome::{Answer, Applied, Envelope, Outcome, Sink};
+pub use output::{NoInput, NoOutput, Output, Revisioned};
+pub use page::{Page, PageQuery};
+pub use patch::Patch;
+pub use prepared::{ExternalCx, Prepare, Prepared};
+pub use registry::{Registry, RegistryError};
+
+/// What a REST operation names its method with.
+pub use http::Method;

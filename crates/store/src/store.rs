@@ -310,7 +310,7 @@ impl Store {
             lease.release();
         }
         ticket.committed().await?;
-        self.0.shared.wakes.wake(&tx.take_wakes());
+        self.committed(&tx);
         Ok(value)
     }
 
@@ -362,8 +362,15 @@ impl Store {
                 return Err(error.into_core());
             }
         }
-        self.0.shared.wakes.wake(&tx.take_wakes());
+        self.committed(&tx);
         Ok(value)
+    }
+
+    fn committed(&self, tx: &Tx) {
+        for work in tx.take_after() {
+            work();
+        }
+        self.0.shared.wakes.wake(&tx.take_wakes());
     }
 
     /// Reads once, to see how the database does.

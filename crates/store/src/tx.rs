@@ -23,14 +23,20 @@ pub(crate) enum Conn {
 
 /// A transaction of one [`Ctx`]. Clones share it; after commit or rollback every use is an error.
 #[derive(Clone)]
-pub struct Tx(Arc<Inner>);
+pub struct Tx {
+    ctx: Ctx,
+    inner: Arc<Inner>,
+}
+
+/// Work that waits for the commit.
+type AfterCommit = Box<dyn FnOnce() + Send>;
 
 struct Inner {
-    ctx: Ctx,
     backend: Backend,
     shared: Arc<Shared>,
     conn: tokio::sync::Mutex<Option<Conn>>,
-    events: Mutex<Vec<NewEvent>>,
+    events: Mutex<Vec<(Ctx, NewEvent)>>,
+    after: Mutex<Vec<AfterCommit>>,
     wakes: Mutex<Vec<&'static str>>,
     savepoints: AtomicU32,
 }
@@ -46,58 +52,101 @@ impl Drop for Inner {
 
 impl Tx {
     pub(crate) fn new(ctx: Ctx, backend: Backend, shared: Arc<Shared>, conn: Conn) -> Self {
-        Tx(Arc::new(Inner {
-            ctx,
+        let inner = Inner {
             backend,
             shared,
             conn: tokio::sync::Mutex::new(Some(conn)),
             events: Mutex::new(Vec::new()),
+            after: Mutex::new(Vec::new()),
             wakes: Mutex::new(Vec::new()),
             savepoints: AtomicU32::new(0),
-        }))
+        };
+        Tx { ctx, inner: Arc::new(inner) }
     }
 
     /// The context that the transaction belongs to.
     pub fn ctx(&self) -> &Ctx {
-        &self.0.ctx
+        &self.ctx
     }
 
     /// Which database it is, for the few callers whose statement must differ.
     pub fn backend(&self) -> Backend {
-        self.0.backend
+        self.inner.backend
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.0.shared
+        &self.inner.shared
     }
 
     /// Appends an event to the log when the transaction commits; the only way to tell of a change.
     pub fn emit(&self, event: NewEvent) {
-        self.0
+        self.inner
             .events
             .lock()
             .unwrap_or_else(|p| p.into_inner())
-            .push(event);
+            .push((self.ctx.clone(), event));
+    }
+
+    /// Runs `work` once the transaction has committed, and never otherwise.
+    pub fn after_commit(&self, work: impl FnOnce() + Send + 'static) {
+        self.inner.after.lock().unwrap_or_else(|p| p.into_inner()).push(Box::new(work));
+    }
+
+    /// The same transaction for another actor of the same tenant: a run's step beside its caller.
+    ///
+    /// # Errors
+    /// For another tenant or another privilege, which the database would not follow.
+    pub fn acting_as(&self, ctx: &Ctx) -> Result<Tx> {
+        if ctx.tenant() != self.ctx.tenant() || ctx.privilege() != self.ctx.privilege() {
+            return Err(Error::internal("a transaction cannot change its tenant or its privilege"));
+        }
+        Ok(Tx { ctx: ctx.clone(), inner: self.inner.clone() })
+    }
+
+    /// The database's time: one clock for all processes on PostgreSQL, the process's own on SQLite.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn now(&self) -> Result<chrono::DateTime<chrono::Utc>> {
+        if self.inner.backend == Backend::Sqlite {
+            return Ok(self.ctx.clock().now());
+        }
+        let statement = Statement::from_string(DbBackend::Postgres, dialect::postgres::NOW);
+        let row = self.query_one_raw(statement).await.map_err(IntoCore::into_core)?;
+        let row = row.ok_or_else(|| Error::internal("the database has no time"))?;
+        row.try_get_by_index(0).map_err(IntoCore::into_core)
     }
 
     /// Wakes whoever waits on `topic` once the transaction has committed.
     pub fn wake(&self, topic: &'static str) {
-        let mut wakes = self.0.wakes.lock().unwrap_or_else(|p| p.into_inner());
+        let mut wakes = self.inner.wakes.lock().unwrap_or_else(|p| p.into_inner());
         if !wakes.contains(&topic) {
             wakes.push(topic);
         }
     }
 
-    pub(crate) fn take_events(&self) -> Vec<NewEvent> {
-        std::mem::take(&mut *self.0.events.lock().unwrap_or_else(|p| p.into_inner()))
+    /// The database's time in `ahead`, as a value for a statement: leases of many processes need one clock.
+    pub fn time_in(&self, ahead: chrono::Duration) -> sea_orm::sea_query::SimpleExpr {
+        match self.inner.backend {
+            Backend::Sqlite => sea_orm::sea_query::Expr::val(self.ctx.clock().now() + ahead),
+            Backend::Postgres => dialect::postgres::time_in(ahead),
+        }
+    }
+
+    pub(crate) fn take_after(&self) -> Vec<AfterCommit> {
+        std::mem::take(&mut *self.inner.after.lock().unwrap_or_else(|p| p.into_inner()))
+    }
+
+    pub(crate) fn take_events(&self) -> Vec<(Ctx, NewEvent)> {
+        std::mem::take(&mut *self.inner.events.lock().unwrap_or_else(|p| p.into_inner()))
     }
 
     pub(crate) fn take_wakes(&self) -> Vec<&'static str> {
-        std::mem::take(&mut *self.0.wakes.lock().unwrap_or_else(|p| p.into_inner()))
+        std::mem::take(&mut *self.inner.wakes.lock().unwrap_or_else(|p| p.into_inner()))
     }
 
     pub(crate) async fn take_conn(&self) -> Option<Conn> {
-        self.0.conn.lock().await.take()
+        self.inner.conn.lock().await.take()
     }
 
     /// Serialises writers of `key` within the tenant until the transaction ends. SQLite has one writer anyway.
@@ -105,15 +154,15 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn lock(&self, key: &str) -> Result<()> {
-        if self.0.backend == Backend::Sqlite {
+        if self.inner.backend == Backend::Sqlite {
             return Ok(());
         }
-        self.advisory_lock(format!("{}/{key}", self.0.ctx.tenant())).await
+        self.advisory_lock(format!("{}/{key}", self.ctx.tenant())).await
     }
 
     /// As [`Tx::lock`], over all tenants.
     pub(crate) async fn lock_globally(&self, key: &str) -> Result<()> {
-        if self.0.backend == Backend::Sqlite {
+        if self.inner.backend == Backend::Sqlite {
             return Ok(());
         }
         self.advisory_lock(key.to_owned()).await
@@ -140,8 +189,9 @@ impl Tx {
         F: FnOnce(Tx) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let name = format!("inner_{}", self.0.savepoints.fetch_add(1, Ordering::Relaxed));
-        let events = self.0.events.lock().unwrap_or_else(|p| p.into_inner()).len();
+        let name = format!("inner_{}", self.inner.savepoints.fetch_add(1, Ordering::Relaxed));
+        let events = self.inner.events.lock().unwrap_or_else(|p| p.into_inner()).len();
+        let after = self.inner.after.lock().unwrap_or_else(|p| p.into_inner()).len();
         self.unprepared(&format!("SAVEPOINT {name}")).await?;
         let outcome = work(self.clone()).await;
         match &outcome {
@@ -149,11 +199,16 @@ impl Tx {
             Err(_) => {
                 self.unprepared(&format!("ROLLBACK TO SAVEPOINT {name}")).await?;
                 self.unprepared(&format!("RELEASE SAVEPOINT {name}")).await?;
-                self.0
+                self.inner
                     .events
                     .lock()
                     .unwrap_or_else(|p| p.into_inner())
                     .truncate(events);
+                self.inner
+                    .after
+                    .lock()
+                    .unwrap_or_else(|p| p.into_inner())
+                    .truncate(after);
             }
         }
         outcome
@@ -167,9 +222,9 @@ impl Tx {
     }
 
     fn observe(&self, sql: &str) -> Result<(), DbErr> {
-        match &self.0.shared.observer {
+        match &self.inner.shared.observer {
             None => Ok(()),
-            Some(observer) => observer.observe(&self.0.ctx, sql).map_err(DbErr::Custom),
+            Some(observer) => observer.observe(&self.ctx, sql).map_err(DbErr::Custom),
         }
     }
 }
@@ -203,12 +258,12 @@ fn internal(error: Error) -> DbErr {
 #[async_trait]
 impl ConnectionTrait for Tx {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.backend.orm()
+        self.inner.backend.orm()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.observe(&statement.sql)?;
-        let mut conn = self.0.conn.lock().await;
+        let mut conn = self.inner.conn.lock().await;
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
                 let conn = reader.conn().map_err(internal)?;
@@ -235,7 +290,7 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let mut conn = self.0.conn.lock().await;
+        let mut conn = self.inner.conn.lock().await;
         let raw = sqlx::raw_sql(AssertSqlSafe(sql));
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
@@ -252,7 +307,7 @@ impl ConnectionTrait for Tx {
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.observe(&statement.sql)?;
-        let mut conn = self.0.conn.lock().await;
+        let mut conn = self.inner.conn.lock().await;
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
                 let conn = reader.conn().map_err(internal)?;
@@ -276,7 +331,7 @@ impl ConnectionTrait for Tx {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.observe(&statement.sql)?;
-        let mut conn = self.0.conn.lock().await;
+        let mut conn = self.inner.conn.lock().await;
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
                 let conn = reader.conn().map_err(internal)?;

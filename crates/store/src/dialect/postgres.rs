@@ -92,7 +92,15 @@ WHERE n.nspname = 'synapscale_db' AND c.relname = $1 AND a.attnum > 0 AND NOT a.
 /// Whether a transaction whose COMMIT got no answer took place.
 pub(crate) const XACT_STATUS: &str = "SELECT pg_xact_status($1::text::xid8)";
 
+pub(crate) const NOW: &str = "SELECT clock_timestamp()";
+
 pub(crate) const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 7213465021))";
+
+/// The server's clock plus `ahead`.
+pub(crate) fn time_in(ahead: chrono::Duration) -> sea_orm::sea_query::SimpleExpr {
+    let millis = ahead.num_milliseconds();
+    sea_orm::sea_query::Expr::cust(format!("(clock_timestamp() + interval '{millis} milliseconds')"))
+}
 
 /// First statements of a write: role, tenant, and the transaction's id in the same round trip.
 pub(crate) fn begin_write(ctx: &Ctx) -> String {

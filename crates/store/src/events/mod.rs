@@ -122,8 +122,7 @@ pub(crate) async fn flush(tx: &Tx) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
-    let ctx = tx.ctx();
-    let rows = events.into_iter().map(|event| entity::event::Model {
+    let rows = events.into_iter().map(|(ctx, event)| entity::event::Model {
         seq: 0,
         tenant_id: ctx.tenant().0,
         id: new_id(),

@@ -1,0 +1,269 @@
+//! The engine: what the product holds of it, and the worker.
+
+use crate::graph::{CompiledGraph, KindInfo, Problem, compile};
+use crate::nodes::Catalog;
+use crate::outbound::Outbound;
+use crate::run::{claim, drive, entity, events, external};
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use moka::sync::Cache;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use synapscale_core::{Actor, Ctx, Error, FieldError, Result, TenantId, new_id};
+use synapscale_ops::{Gate, Module};
+use synapscale_store::orm::{ColumnTrait, QueryFilter};
+use synapscale_store::{Scoped, Store, Tx};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// The topic that every change of the run queue wakes.
+pub const RUNS: &str = "runs";
+/// Compiled graphs kept in memory.
+const GRAPHS: u64 = 1_000;
+
+/// Says what somebody may do now: a run has its publisher's present permissions.
+#[async_trait]
+pub trait Principals: Send + Sync {
+    /// The context of a run of `principal`, narrowed to `on_behalf_of` if somebody else started it.
+    async fn ctx_for(&self, tenant: TenantId, principal: Actor, on_behalf_of: Option<Actor>) -> Result<Ctx>;
+}
+
+/// How the engine works.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Whether this process runs runs.
+    pub worker: bool,
+    /// Runs in memory at once.
+    pub worker_slots: usize,
+    /// How long a run is a worker's without a sign of life.
+    pub lease: Duration,
+    /// How often the queue is looked at when nothing wakes the worker.
+    pub poll: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig {
+            worker: true,
+            worker_slots: 256,
+            lease: Duration::from_secs(30),
+            poll: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The engine; cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    gate: Gate,
+    principals: Arc<dyn Principals>,
+    outbound: Outbound,
+    config: EngineConfig,
+    catalog: Catalog,
+    graphs: Cache<(TenantId, Uuid), Arc<CompiledGraph>>,
+    /// This process, in leases.
+    owner: Uuid,
+    slots: Arc<Semaphore>,
+    /// Runs accepted here, on their way to the worker.
+    adopted: mpsc::UnboundedSender<drive::Held>,
+    arrivals: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<drive::Held>>>,
+    /// When the worker last looked at the queue, in milliseconds of the Unix epoch.
+    heartbeat: AtomicI64,
+}
+
+impl Engine {
+    /// An engine over `gate`; it takes the gate's external operations on itself.
+    pub fn new(gate: Gate, principals: Arc<dyn Principals>, outbound: Outbound, config: EngineConfig) -> Engine {
+        let (adopted, arrivals) = mpsc::unbounded_channel();
+        let engine = Engine(Arc::new(Inner {
+            slots: Arc::new(Semaphore::new(if config.worker { config.worker_slots } else { 0 })),
+            gate: gate.clone(),
+            principals,
+            outbound,
+            config,
+            catalog: Catalog,
+            graphs: Cache::new(GRAPHS),
+            owner: new_id(),
+            adopted,
+            arrivals: tokio::sync::Mutex::new(Some(arrivals)),
+            heartbeat: AtomicI64::new(0),
+        }));
+        gate.set_external(Arc::new(external::Runner(engine.clone())));
+        engine
+    }
+
+    /// Tables and events; the operations over them are the flows' domain.
+    pub fn module() -> Module {
+        let mut module = Module::new("engine");
+        module.migrations = vec![entity::migration()];
+        module.entities = entity::entities();
+        module.events = events::kinds();
+        module
+    }
+
+    /// Compiles a workflow file, or tells all that is wrong with it.
+    ///
+    /// # Errors
+    /// Every problem with its place.
+    pub fn compile(&self, file: &Value) -> std::result::Result<CompiledGraph, Vec<Problem>> {
+        compile(file, &self.0.catalog)
+    }
+
+    /// The node kinds.
+    pub fn kinds(&self) -> Vec<KindInfo> {
+        self.0.catalog.all()
+    }
+
+    /// Keeps a graph for good; the same content has the same id within a tenant.
+    ///
+    /// # Errors
+    /// `invalid_graph` with every problem and its place.
+    pub async fn put_graph(&self, tx: &Tx, file: &Value) -> Result<Uuid> {
+        let graph = self.compile(file).map_err(problems)?;
+        let bytes = serde_json::to_vec(file).map_err(Error::internal)?;
+        let digest = digest::digest(&digest::SHA256, &bytes).as_ref().to_vec();
+        let found = tx
+            .find::<entity::graph::Entity>()
+            .filter(entity::graph::Column::Digest.eq(digest.clone()))
+            .row(tx)
+            .await?;
+        if let Some(found) = found {
+            return Ok(found.id);
+        }
+        let id = new_id();
+        tx.insert::<entity::graph::Entity>(entity::graph::Model {
+            tenant_id: tx.ctx().tenant().0,
+            id,
+            digest,
+            file: file.clone(),
+            created_at: tx.ctx().clock().now(),
+        })
+        .await?;
+        let (cache, key) = (self.0.graphs.clone(), (tx.ctx().tenant(), id));
+        let graph = Arc::new(graph);
+        tx.after_commit(move || cache.insert(key, graph));
+        Ok(id)
+    }
+
+    /// A kept graph, compiled.
+    ///
+    /// # Errors
+    /// `not_found` for an id that is none of this tenant's.
+    pub(crate) async fn graph(&self, tx: &Tx, id: Uuid) -> Result<Arc<CompiledGraph>> {
+        let key = (tx.ctx().tenant(), id);
+        if let Some(graph) = self.0.graphs.get(&key) {
+            return Ok(graph);
+        }
+        let row = tx
+            .find::<entity::graph::Entity>()
+            .filter(entity::graph::Column::Id.eq(id))
+            .row(tx)
+            .await?
+            .ok_or_else(|| Error::not_found("graph"))?;
+        let graph = Arc::new(self.compile(&row.file).map_err(problems)?);
+        self.0.graphs.insert(key, graph.clone());
+        Ok(graph)
+    }
+
+    /// The context that a run acts under, with the permissions of this moment.
+    pub(crate) async fn run_ctx(&self, head: &crate::run::state::RunHead) -> Result<Ctx> {
+        let ctx = self.0.principals.ctx_for(head.tenant, head.principal, head.on_behalf_of).await?;
+        let mut origin = ctx.origin().clone();
+        origin.run = Some(head.id);
+        Ok(ctx.with_origin(origin).with_correlation(head.correlation))
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.0.gate.store()
+    }
+
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.0.outbound
+    }
+
+    pub(crate) fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn owner(&self) -> Uuid {
+        self.0.owner
+    }
+
+    /// A place for one more run in memory, if this process has a worker and the worker has room.
+    pub(crate) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.slots.clone().try_acquire_owned().ok()
+    }
+
+    /// Hands a run that this process accepted to its worker.
+    pub(crate) fn adopt(&self, held: drive::Held) {
+        // Without a worker the lease runs out and another process goes on.
+        let _ = self.0.adopted.send(held);
+    }
+
+    /// Milliseconds since the worker last looked at the queue; none before its first look.
+    pub fn worker_age(&self, now_ms: i64) -> Option<i64> {
+        let last = self.0.heartbeat.load(Ordering::Relaxed);
+        (last > 0).then_some(now_ms - last)
+    }
+
+    /// Runs runs until `shutdown`, then finishes what is between two commits and returns.
+    ///
+    /// # Errors
+    /// When another call already works, or the database fails at the start.
+    pub async fn work(&self, shutdown: CancellationToken) -> Result<()> {
+        let taken = self.0.arrivals.lock().await.take();
+        let mut arrivals = taken.ok_or_else(|| Error::internal("the worker is already at work"))?;
+        claim::recover(self).await?;
+        let tasks = TaskTracker::new();
+        let mut wake = self.store().watch(RUNS);
+        loop {
+            self.0.heartbeat.store(self.store().clock().now().timestamp_millis(), Ordering::Relaxed);
+            let next = match claim::claim(self).await {
+                Ok((held, next)) => {
+                    for held in held {
+                        tasks.spawn(drive::drive(self.clone(), held, shutdown.clone()));
+                    }
+                    next
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the run queue could not be read");
+                    self.config().poll
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(held) = arrivals.recv() => {
+                    tasks.spawn(drive::drive(self.clone(), held, shutdown.clone()));
+                    // Whatever else has arrived needs no look at the queue either.
+                    while let Ok(held) = arrivals.try_recv() {
+                        tasks.spawn(drive::drive(self.clone(), held, shutdown.clone()));
+                    }
+                }
+                _ = wake.changed() => {}
+                () = tokio::time::sleep(next) => {}
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+        Ok(())
+    }
+}
+
+fn problems(problems: Vec<Problem>) -> Error {
+    let field = |problem: Problem| FieldError {
+        pointer: problem.pointer,
+        code: problem.code.into(),
+        message: problem.message,
+    };
+    Error::invalid_fields(problems.into_iter().map(field).collect()).with_code("invalid_graph")
+}

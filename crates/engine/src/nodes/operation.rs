@@ -1,0 +1,59 @@
+//! `operation@1`: any operation of the registry as a step. A change of the database joins the burst's transaction, so it
+//! happens exactly once; an operation with slow or outside work is called under the step's idempotency key.
+
+use super::{StepOutcome, done};
+use crate::engine::Engine;
+use crate::graph::StepKey;
+use crate::run::state::RunState;
+use serde_json::Value;
+use synapscale_core::{Ctx, Effect, Error, Result};
+use synapscale_ops::{Envelope, Sink};
+use synapscale_store::Tx;
+
+struct Call {
+    operation: String,
+    input: Value,
+    envelope: Envelope,
+}
+
+fn read(config: &Value) -> Result<Call> {
+    let operation = config.get("operation").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let input = config.get("input").cloned().unwrap_or_else(|| Value::Object(Default::default()));
+    let expected_revision = config.get("expected_revision").and_then(Value::as_i64);
+    Ok(Call { operation, input, envelope: Envelope { idempotency_key: None, expected_revision } })
+}
+
+/// Runs the operation inside of the burst if it can, asks for an outside call if not.
+pub(super) async fn execute(
+    engine: &Engine,
+    tx: &Tx,
+    ctx: &Ctx,
+    _state: &RunState,
+    _key: &StepKey,
+    config: &Value,
+) -> Result<StepOutcome> {
+    let call = read(config)?;
+    let gate = engine.gate();
+    let operation = gate
+        .registry()
+        .get(&call.operation)
+        .filter(|operation| !operation.is_internal())
+        .ok_or_else(|| Error::not_found("operation"))?;
+    if operation.effect() == Effect::External || operation.has_prepare() || operation.is_elevated() {
+        return Ok(StepOutcome::Launch);
+    }
+    let prepared = gate.prepare(ctx, &call.operation, call.input, call.envelope).await?;
+    let acting = tx.acting_as(ctx)?;
+    let answer = acting
+        .savepoint(|tx| async move { gate.apply(&tx, &prepared).await })
+        .await?;
+    done("out", answer.outcome?.to_value()?)
+}
+
+/// Calls an operation outside of a transaction; the key makes a second call answer as the first did.
+pub(crate) async fn call(engine: &Engine, ctx: &Ctx, key: String, config: &Value) -> Result<Value> {
+    let mut call = read(config)?;
+    call.envelope.idempotency_key = Some(key);
+    let answer = engine.gate().call(ctx, &call.operation, call.input, call.envelope, Sink::none()).await?;
+    answer.outcome?.to_value()
+}

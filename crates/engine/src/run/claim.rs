@@ -1,0 +1,168 @@
+//! Taking runs from the queue: those whose time has come and whose worker, if any, gave no sign of life.
+
+use crate::engine::Engine;
+use crate::run::drive::Held;
+use crate::run::entity::queue;
+use crate::run::load;
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+use synapscale_core::{Ctx, Result, TenantId};
+use synapscale_store::orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
+use synapscale_store::orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
+use synapscale_store::{Backend, Scoped, Tx};
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+/// Most runs taken at once.
+const BATCH: usize = 32;
+
+struct Claimed {
+    tenant: TenantId,
+    run_id: Uuid,
+    epoch: i64,
+    crashes: i64,
+}
+
+/// On SQLite one process owns the file, so every lease found at its start is a dead process's.
+pub(crate) async fn recover(engine: &Engine) -> Result<()> {
+    if engine.store().backend() != Backend::Sqlite {
+        return Ok(());
+    }
+    let owner = engine.owner();
+    let ctx = Ctx::system(engine.store().clock().clone());
+    engine
+        .store()
+        .write(&ctx, |tx| async move {
+            let now = tx.ctx().clock().now();
+            let update = tx
+                .update_as_system::<queue::Entity>()?
+                .col_expr(queue::Column::Crashes, Expr::col(queue::Column::Crashes).add(1))
+                .col_expr(queue::Column::Owner, Expr::val(None::<Uuid>))
+                .col_expr(queue::Column::LeaseUntil, Expr::val(None::<DateTime<Utc>>))
+                .col_expr(queue::Column::ReadyAt, Expr::val(now))
+                .filter(queue::Column::Owner.is_not_null())
+                .filter(queue::Column::Owner.ne(owner));
+            tx.run_update(update).await.map(|_| ())
+        })
+        .await
+}
+
+/// Takes what is ready, as far as there is room, and says when to look again.
+pub(crate) async fn claim(engine: &Engine) -> Result<(Vec<Held>, Duration)> {
+    let mut slots: Vec<OwnedSemaphorePermit> = Vec::new();
+    while slots.len() < BATCH {
+        match engine.slot() {
+            Some(slot) => slots.push(slot),
+            None => break,
+        }
+    }
+    let poll = engine.config().poll;
+    if slots.is_empty() {
+        return Ok((Vec::new(), poll));
+    }
+    let ctx = Ctx::system(engine.store().clock().clone());
+    let limit = slots.len() as u64;
+    // A look that finds nothing must not cost a write.
+    let (due, next) = engine.store().read(&ctx, |tx| async move { look(&tx, poll).await }).await?;
+    if !due {
+        return Ok((Vec::new(), next));
+    }
+    let claimed = engine
+        .store()
+        .write(&ctx, |tx| {
+            let engine = engine.clone();
+            async move { take(&engine, &tx, limit).await }
+        })
+        .await?;
+    let full = claimed.len() as u64 == limit;
+    let mut held = Vec::new();
+    for (claimed, slot) in claimed.into_iter().zip(slots) {
+        if let Some(run) = bring_back(engine, claimed, slot).await {
+            held.push(run);
+        }
+    }
+    Ok((held, if full { Duration::ZERO } else { next }))
+}
+
+/// Whether something is due, and how long until something may be.
+async fn look(tx: &Tx, poll: Duration) -> Result<(bool, Duration)> {
+    let now = tx.now().await?;
+    let first = tx
+        .find_as_system::<queue::Entity>()?
+        .filter(free(now, tx.backend()))
+        .order_by_asc(queue::Column::ReadyAt)
+        .row(tx)
+        .await?;
+    let Some(first) = first else { return Ok((false, poll)) };
+    if first.ready_at <= now {
+        return Ok((true, poll));
+    }
+    let until = (first.ready_at - now).to_std().unwrap_or(poll);
+    Ok((false, until.min(poll)))
+}
+
+/// Nobody's, or (PostgreSQL) somebody's whose lease ran out. SQLite's only owner is alive.
+fn free(now: DateTime<Utc>, backend: Backend) -> Condition {
+    let nobody = Condition::any().add(queue::Column::Owner.is_null());
+    match backend {
+        Backend::Sqlite => nobody,
+        Backend::Postgres => nobody.add(queue::Column::LeaseUntil.lt(now)),
+    }
+}
+
+async fn take(engine: &Engine, tx: &Tx, limit: u64) -> Result<Vec<Claimed>> {
+    let now = tx.now().await?;
+    let mut ready = tx
+        .find_as_system::<queue::Entity>()?
+        .filter(queue::Column::ReadyAt.lte(now).or(queue::Column::LeaseUntil.lt(now)))
+        .filter(free(now, tx.backend()))
+        .order_by_desc(queue::Column::Priority)
+        .order_by_asc(queue::Column::ReadyAt)
+        .limit(limit);
+    if tx.backend() == Backend::Postgres {
+        ready = ready.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    }
+    let lease = chrono::Duration::from_std(engine.config().lease).unwrap_or(chrono::Duration::seconds(30));
+    let mut claimed = Vec::new();
+    for row in ready.rows(tx).await? {
+        let crashes = row.crashes + i64::from(row.owner.is_some());
+        let update = tx
+            .update_as_system::<queue::Entity>()?
+            .col_expr(queue::Column::Owner, Expr::val(engine.owner()))
+            .col_expr(queue::Column::LeaseEpoch, Expr::val(row.lease_epoch + 1))
+            .col_expr(queue::Column::LeaseUntil, Expr::val(now + lease))
+            .col_expr(queue::Column::Crashes, Expr::val(crashes))
+            .filter(queue::Column::TenantId.eq(row.tenant_id))
+            .filter(queue::Column::RunId.eq(row.run_id))
+            .filter(queue::Column::LeaseEpoch.eq(row.lease_epoch));
+        if tx.run_update(update).await? == 1 {
+            claimed.push(Claimed {
+                tenant: TenantId(row.tenant_id),
+                run_id: row.run_id,
+                epoch: row.lease_epoch + 1,
+                crashes,
+            });
+        }
+    }
+    Ok(claimed)
+}
+
+async fn bring_back(engine: &Engine, claimed: Claimed, slot: OwnedSemaphorePermit) -> Option<Held> {
+    let ctx = Ctx::system(engine.store().clock().clone()).system_in(claimed.tenant);
+    let run_id = claimed.run_id;
+    let loaded = engine
+        .store()
+        .read(&ctx, |tx| {
+            let engine = engine.clone();
+            async move { load::load(&engine, &tx, run_id).await }
+        })
+        .await;
+    match loaded {
+        Ok(state) => Some(Held { state, epoch: claimed.epoch, crashes: claimed.crashes, slot }),
+        Err(error) => {
+            // The lease runs out and the run is tried again; three times, then it is paused.
+            tracing::error!(run = %run_id, ?error, "a run could not be loaded");
+            None
+        }
+    }
+}

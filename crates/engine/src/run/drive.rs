@@ -1,0 +1,191 @@
+//! A worker with one run in hand: bursts, outside calls side by side, signals, signs of life, until the run ends, waits,
+//! or belongs to somebody else.
+
+use crate::engine::{Engine, RUNS};
+use crate::run::model::RunStatus;
+use crate::run::state::{RunState, What};
+use crate::run::{burst, external, persist, signal};
+use crate::graph::StepKey;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use synapscale_core::{Error, Result};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+/// A run that brought its worker down this often is set aside.
+const MAX_CRASHES: i64 = 3;
+/// Pause after a commit that failed for a passing reason.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Commits that may fail in a row before the run is left to its lease.
+const MAX_FAULTS: u32 = 10;
+
+/// A leased run in memory.
+pub(crate) struct Held {
+    pub state: RunState,
+    pub epoch: i64,
+    pub crashes: i64,
+    pub slot: OwnedSemaphorePermit,
+}
+
+/// What an outside call came to.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    pub key: StepKey,
+    pub attempt: i64,
+    pub outcome: std::result::Result<Arc<Value>, Error>,
+    pub took: Duration,
+}
+
+type Calls = FuturesUnordered<BoxFuture<'static, Arrival>>;
+
+/// Drives a run as far as it goes.
+pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToken) {
+    let Held { state, epoch, crashes, slot } = held;
+    let run_id = state.head.id;
+    let _slot = slot;
+    if let Err(error) = go(&engine, state, epoch, crashes, &shutdown).await {
+        match error.code() {
+            "lease_lost" => tracing::warn!(run = %run_id, "this run was taken over by another worker"),
+            _ => tracing::error!(run = %run_id, ?error, "a run was left to its lease"),
+        }
+    }
+}
+
+async fn go(engine: &Engine, state: RunState, epoch: i64, crashes: i64, shutdown: &CancellationToken) -> Result<()> {
+    let mut state = state;
+    let mut calls = Calls::new();
+    let mut arrivals: Vec<Arrival> = Vec::new();
+    let mut wake = engine.store().watch(RUNS);
+    let mut faults = 0;
+    if crashes >= MAX_CRASHES {
+        state.status = RunStatus::Paused;
+        state.error = Some(Error::conflict("crashed_its_worker", "This run brought its worker down three times in a row."));
+        commit(engine, &state, epoch, &[], false).await?;
+        return Ok(());
+    }
+    // A call that was journalled before a crash and never came back.
+    arrivals.extend(external::interrupted(&state));
+    for key in std::mem::take(&mut state.launch) {
+        calls.push(external::launch(engine, &state, key));
+    }
+    let mut look = arrivals.is_empty() && calls.is_empty() && state.ready.is_empty();
+    loop {
+        let has_work = !arrivals.is_empty() || !state.ready.is_empty() || look || calls.is_empty();
+        if has_work {
+            match commit(engine, &state, epoch, &arrivals, look).await {
+                Ok(next) => {
+                    state = next;
+                    arrivals.clear();
+                    look = false;
+                    faults = 0;
+                }
+                Err(error) if error.is_transient() && faults < MAX_FAULTS => {
+                    faults += 1;
+                    tokio::time::sleep(PAUSE * faults).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            if state.status.is_final() || state.status == RunStatus::Paused || state.only_waits() {
+                return Ok(());
+            }
+            for key in std::mem::take(&mut state.launch) {
+                calls.push(external::launch(engine, &state, key));
+            }
+            if !state.ready.is_empty() {
+                continue;
+            }
+        }
+        tokio::select! {
+            Some(arrival) = calls.next() => arrivals.push(arrival),
+            _ = wake.changed() => look = signal::waiting(engine, &state).await?,
+            () = tokio::time::sleep(engine.config().lease / 3) => look = true,
+            // Outside calls are dropped; they are journalled as started, and the next worker knows.
+            () = shutdown.cancelled() => return signal::give_back(engine, &state, epoch).await,
+        }
+    }
+}
+
+/// One burst in one transaction: what arrived, what was signalled, what became ready.
+async fn commit(
+    engine: &Engine,
+    state: &RunState,
+    epoch: i64,
+    arrivals: &[Arrival],
+    look: bool,
+) -> Result<RunState> {
+    let began = Instant::now();
+    let ctx = match engine.run_ctx(&state.head).await {
+        Ok(ctx) => ctx,
+        // The publisher has left or lost every right: the run may not go on as anybody.
+        Err(error) if !error.is_transient() => return end(engine, state, epoch, error).await,
+        Err(error) => return Err(error),
+    };
+    let next = engine
+        .store()
+        .write(&ctx, |tx| {
+            let (engine, ctx) = (engine.clone(), ctx.clone());
+            async move {
+                let mut next = state.clone();
+                if next.status == RunStatus::Queued || next.status == RunStatus::Waiting {
+                    next.status = RunStatus::Running;
+                }
+                let now = ctx.clock().now();
+                for arrival in arrivals {
+                    take_in(&mut next, arrival, now);
+                }
+                if look || !next.waits.is_empty() {
+                    signal::take_in(&engine, &tx, &mut next, now).await?;
+                }
+                signal::elapse(&tx, &mut next, now).await?;
+                burst::run(&engine, &tx, &ctx, &mut next).await?;
+                if burst::status(&next).is_final() && next.waits.iter().any(signal::is_approval) {
+                    persist::withdraw_approvals(&tx, &next).await?;
+                }
+                persist::update(&engine, &tx, &mut next, epoch).await?;
+                Ok(next)
+            }
+        })
+        .await?;
+    metrics::histogram!("synapscale_engine_burst_seconds").record(began.elapsed().as_secs_f64());
+    Ok(next)
+}
+
+fn take_in(state: &mut RunState, arrival: &Arrival, now: chrono::DateTime<chrono::Utc>) {
+    if !state.in_flight.contains(&arrival.key) {
+        return;
+    }
+    state.work_ms += i64::try_from(arrival.took.as_millis()).unwrap_or(0);
+    match &arrival.outcome {
+        Ok(output) => {
+            let what = What::Completed { port: "out".to_owned(), output: output.clone() };
+            state.record(arrival.key.clone(), arrival.attempt, what, now);
+        }
+        Err(error) => {
+            burst::settle_failure(state, arrival.key.clone(), arrival.attempt, error.clone(), now);
+        }
+    }
+}
+
+/// Ends a run that nobody may act for any more.
+async fn end(engine: &Engine, state: &RunState, epoch: i64, error: Error) -> Result<RunState> {
+    let ctx = synapscale_core::Ctx::system(engine.store().clock().clone()).system_in(state.head.tenant);
+    engine
+        .store()
+        .write(&ctx, |tx| {
+            let (engine, error) = (engine.clone(), error.clone());
+            async move {
+                let mut next = state.clone();
+                next.status = RunStatus::Failed;
+                next.error = Some(error);
+                persist::withdraw_approvals(&tx, &next).await?;
+                persist::update(&engine, &tx, &mut next, epoch).await?;
+                Ok(next)
+            }
+        })
+        .await
+}

@@ -1,0 +1,86 @@
+//! Outside calls of a run, and single external operations as one-node runs.
+
+use crate::engine::Engine;
+use crate::graph::{StepKey, UnknownOutcome};
+use crate::nodes;
+use crate::run::drive::Arrival;
+use crate::run::state::RunState;
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use synapscale_core::{Ctx, Error, ErrorKind, Result};
+use synapscale_ops::{Answer, ExternalRunner, Prepared};
+
+/// No outside call takes longer, whatever the node says.
+const LONGEST_CALL: Duration = Duration::from_secs(3600);
+/// How long an outside call may take if the node does not say.
+const USUAL_CALL: Duration = Duration::from_secs(300);
+
+/// Begins the call of a step whose `started` row has been committed.
+pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFuture<'static, Arrival> {
+    let (engine, state) = (engine.clone(), state.clone());
+    async move {
+        let began = Instant::now();
+        let attempt = state.attempts.get(&key).copied().unwrap_or(1);
+        let seconds = state.head.graph.node(key.node).timeout_s;
+        let limit = seconds.map_or(USUAL_CALL, Duration::from_secs).min(LONGEST_CALL);
+        let guarded = AssertUnwindSafe(call(&engine, &state, &key)).catch_unwind();
+        let outcome = match tokio::time::timeout(limit, guarded).await {
+            Err(_) => Err(Error::deadline_exceeded().with_code("step_timeout")),
+            Ok(Err(_)) => Err(Error::internal("a node panicked")),
+            Ok(Ok(outcome)) => outcome,
+        };
+        Arrival { key, attempt, outcome: outcome.map(Arc::new), took: began.elapsed() }
+    }
+    .boxed()
+}
+
+async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value> {
+    let ctx = engine.run_ctx(&state.head).await?;
+    let config = nodes::config(state, key, ctx.clock().now())?;
+    let idempotency = state.idempotency_key(key);
+    match state.head.graph.node(key.node).kind.name.as_str() {
+        "http" => nodes::call_http(engine, &ctx, &idempotency, &config).await,
+        "operation" => nodes::call_operation(engine, &ctx, idempotency, &config).await,
+        other => Err(Error::internal(format!("`{other}` makes no outside call"))),
+    }
+}
+
+/// Calls that a crash cut off: nobody knows what became of them, so the node's policy decides.
+pub(crate) fn interrupted(state: &RunState) -> Vec<Arrival> {
+    let launched: Vec<_> = state.in_flight.iter().filter(|key| !state.launch.contains(key)).cloned().collect();
+    launched
+        .into_iter()
+        .map(|key| {
+            let attempt = state.attempts.get(&key).copied().unwrap_or(1);
+            let node = state.head.graph.node(key.node);
+            // An operation under an idempotency key answers a second call as it did the first.
+            let harmless = node.kind.name == "operation" && node.unknown_outcome != UnknownOutcome::Fail;
+            let error = match node.unknown_outcome {
+                _ if harmless => lost(ErrorKind::Unavailable),
+                UnknownOutcome::Retry => lost(ErrorKind::Unavailable),
+                UnknownOutcome::Ask | UnknownOutcome::Fail => lost(ErrorKind::Conflict),
+            };
+            Arrival { key, attempt, outcome: Err(error), took: Duration::ZERO }
+        })
+        .collect()
+}
+
+fn lost(kind: ErrorKind) -> Error {
+    Error::new(kind, "outcome_unknown", "The worker died during this call; whether it took effect is not known.")
+}
+
+/// Runs a single external operation for the gate.
+pub(crate) struct Runner(pub Engine);
+
+#[async_trait]
+impl ExternalRunner for Runner {
+    async fn run_external(&self, ctx: &Ctx, prepared: Prepared) -> Result<Answer> {
+        let _ = (&self.0, ctx);
+        prepared.call_external().await
+    }
+}

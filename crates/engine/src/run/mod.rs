@@ -1,0 +1,17 @@
+//! A run from its acceptance to its end.
+
+pub(crate) mod burst;
+pub(crate) mod claim;
+pub(crate) mod drive;
+pub(crate) mod entity;
+pub(crate) mod events;
+pub(crate) mod external;
+pub(crate) mod journal;
+pub(crate) mod load;
+pub(crate) mod model;
+pub(crate) mod persist;
+pub(crate) mod retry;
+pub(crate) mod signal;
+pub(crate) mod start;
+pub(crate) mod state;
+pub(crate) mod views;

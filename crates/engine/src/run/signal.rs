@@ -1,0 +1,218 @@
+//! What reaches a run from outside of its worker: decisions and cancellation; and what time brings.
+
+use crate::engine::{Engine, RUNS};
+use crate::run::entity::{approval, queue, run, signal};
+use crate::run::events::ApprovalDecided;
+use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
+use crate::run::persist;
+use crate::run::state::{RunState, Wait, What, Why};
+use crate::run::views;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use synapscale_core::{Ctx, Error, NewEvent, Result, new_id};
+use synapscale_store::orm::sea_query::{Expr, ExprTrait};
+use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder};
+use synapscale_store::{Scoped, Tx};
+use uuid::Uuid;
+
+const CANCEL: &str = "cancel";
+const DECISION: &str = "decision";
+
+pub(crate) fn is_approval(wait: &Wait) -> bool {
+    matches!(wait.why, Why::Approval(_))
+}
+
+impl Engine {
+    /// Asks a run to end. It ends at its next commit, which is at once for a run that waits.
+    ///
+    /// # Errors
+    /// `not_found`, or `run_finished` for a run that has ended.
+    pub async fn cancel(&self, tx: &Tx, run_id: Uuid, reason: &str) -> Result<RunView> {
+        let view = self.run(tx, run_id).await?;
+        if view.status.is_final() {
+            return Err(Error::conflict("run_finished", "This run has ended already."));
+        }
+        if view.status == RunStatus::Paused {
+            let update = tx
+                .update::<run::Entity>()
+                .col_expr(run::Column::Status, Expr::val(RunStatus::Cancelled.as_str()))
+                .col_expr(run::Column::FinishedAt, Expr::val(tx.ctx().clock().now()))
+                .filter(run::Column::Id.eq(run_id));
+            tx.run_update(update).await?;
+            let finished = crate::run::events::RunFinished { status: RunStatus::Cancelled, code: None };
+            tx.emit(NewEvent::new("run", run_id, &finished));
+            return self.run(tx, run_id).await;
+        }
+        send(tx, run_id, "", CANCEL, json!({ "reason": reason })).await?;
+        Ok(view)
+    }
+
+    /// Takes a person's decision.
+    ///
+    /// # Errors
+    /// `not_found`; `approval_decided` when somebody was faster or the deadline passed.
+    pub async fn decide(
+        &self,
+        tx: &Tx,
+        approval_id: Uuid,
+        approve: bool,
+        comment: Option<String>,
+    ) -> Result<ApprovalView> {
+        let row = views::approval_row(tx, approval_id).await?;
+        let now = tx.ctx().clock().now();
+        let status = if approve { ApprovalStatus::Approved } else { ApprovalStatus::Rejected };
+        let by = tx.ctx().principal().unwrap_or(tx.ctx().actor());
+        let update = tx
+            .update::<approval::Entity>()
+            .col_expr(approval::Column::Status, Expr::val(status.as_str()))
+            .col_expr(approval::Column::DecidedByKind, Expr::val(by.kind.as_str()))
+            .col_expr(approval::Column::DecidedById, Expr::val(by.id))
+            .col_expr(approval::Column::DecidedAt, Expr::val(now))
+            .col_expr(approval::Column::Comment, Expr::val(comment.clone()))
+            .filter(approval::Column::Id.eq(approval_id))
+            .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()))
+            .filter(approval::Column::Deadline.gt(now));
+        if tx.run_update(update).await? != 1 {
+            return Err(Error::conflict("approval_decided", "This has been decided already, or its deadline has passed."));
+        }
+        let payload = json!({ "approval": approval_id, "status": status.as_str(), "comment": comment, "by": by, "at": now });
+        send(tx, row.run_id, &row.node, DECISION, payload).await?;
+        let decision = status.as_str().to_owned();
+        tx.emit(NewEvent::new("approval", approval_id, &ApprovalDecided { run_id: row.run_id, decision }));
+        views::approval(views::approval_row(tx, approval_id).await?)
+    }
+}
+
+/// Leaves a signal and makes the run ready. The counter keeps a worker that is about to let go from missing it.
+async fn send(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> Result<()> {
+    tx.insert::<signal::Entity>(signal::Model {
+        tenant_id: tx.ctx().tenant().0,
+        id: new_id(),
+        run_id,
+        node: node.to_owned(),
+        kind: kind.to_owned(),
+        payload,
+        at: tx.ctx().clock().now(),
+    })
+    .await?;
+    let update = tx
+        .update::<queue::Entity>()
+        .col_expr(queue::Column::Signals, Expr::col(queue::Column::Signals).add(1))
+        .col_expr(queue::Column::ReadyAt, tx.time_in(chrono::Duration::zero()))
+        .filter(queue::Column::RunId.eq(run_id));
+    if tx.run_update(update).await? != 1 {
+        return Err(Error::conflict("run_finished", "The run does not wait for this any more."));
+    }
+    tx.wake(RUNS);
+    Ok(())
+}
+
+/// Whether signals came since the run was last looked at.
+pub(crate) async fn waiting(engine: &Engine, state: &RunState) -> Result<bool> {
+    let ctx = Ctx::system(engine.store().clock().clone()).system_in(state.head.tenant);
+    let (id, seen) = (state.head.id, state.signals_seen);
+    let row = engine
+        .store()
+        .read(&ctx, |tx| async move {
+            tx.find::<queue::Entity>().filter(queue::Column::RunId.eq(id)).row(&tx).await
+        })
+        .await?;
+    Ok(row.is_none_or(|row| row.signals != seen))
+}
+
+/// Gives the lease back, for another worker or a later start.
+pub(crate) async fn give_back(engine: &Engine, state: &RunState, epoch: i64) -> Result<()> {
+    let ctx = Ctx::system(engine.store().clock().clone()).system_in(state.head.tenant);
+    let (id, owner) = (state.head.id, engine.owner());
+    engine
+        .store()
+        .write(&ctx, |tx| async move {
+            let update = tx
+                .update::<queue::Entity>()
+                .col_expr(queue::Column::Owner, Expr::val(None::<Uuid>))
+                .col_expr(queue::Column::LeaseUntil, Expr::val(None::<DateTime<Utc>>))
+                .col_expr(queue::Column::ReadyAt, tx.time_in(chrono::Duration::zero()))
+                .filter(queue::Column::RunId.eq(id))
+                .filter(queue::Column::Owner.eq(owner))
+                .filter(queue::Column::LeaseEpoch.eq(epoch));
+            if tx.run_update(update).await? != 1 {
+                return Err(persist::lease_lost());
+            }
+            tx.wake(RUNS);
+            Ok(())
+        })
+        .await
+}
+
+/// Takes the signals in and removes them, in the burst's transaction.
+pub(crate) async fn take_in(_engine: &Engine, tx: &Tx, state: &mut RunState, now: DateTime<Utc>) -> Result<()> {
+    let id = state.head.id;
+    // The counter first: a signal that comes between the two reads is seen twice rather than never.
+    let counted = tx.find::<queue::Entity>().filter(queue::Column::RunId.eq(id)).row(tx).await?;
+    let signals = tx
+        .find::<signal::Entity>()
+        .filter(signal::Column::RunId.eq(id))
+        .order_by_asc(signal::Column::Id)
+        .rows(tx)
+        .await?;
+    state.signals_seen = counted.map_or(state.signals_seen, |row| row.signals);
+    if signals.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = signals.iter().map(|signal| signal.id).collect();
+    for signal in signals {
+        match signal.kind.as_str() {
+            CANCEL => {
+                state.status = RunStatus::Cancelled;
+                let reason = signal.payload.get("reason").and_then(Value::as_str).unwrap_or_default();
+                state.error = Some(Error::conflict("cancelled", format!("Cancelled. {reason}")));
+                persist::withdraw_approvals(tx, state).await?;
+            }
+            DECISION => decided(state, &signal.payload, now),
+            other => tracing::warn!(kind = other, "an unknown signal was dropped"),
+        }
+    }
+    let gone = tx.delete::<signal::Entity>().filter(signal::Column::Id.is_in(ids));
+    tx.run_delete(gone).await.map(|_| ())
+}
+
+fn decided(state: &mut RunState, payload: &Value, now: DateTime<Utc>) {
+    let id = payload.get("approval").and_then(|id| serde_json::from_value::<Uuid>(id.clone()).ok());
+    let wait = state.waits.iter().find(|wait| id.is_some_and(|id| wait.why == Why::Approval(id))).cloned();
+    let Some(wait) = wait else { return };
+    let port = payload.get("status").and_then(Value::as_str).unwrap_or("rejected").to_owned();
+    let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
+    state.record(wait.key, attempt, What::Completed { port, output: Arc::new(payload.clone()) }, now);
+}
+
+/// Ends the waits whose time has come.
+pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) -> Result<()> {
+    let (over, open): (Vec<_>, Vec<_>) = std::mem::take(&mut state.waits).into_iter().partition(|w| w.until <= now);
+    state.waits = open;
+    for wait in over {
+        let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
+        let (port, output) = match wait.why {
+            Why::Retry => {
+                state.ready.push_back(wait.key);
+                continue;
+            }
+            Why::Time => ("out", json!({ "waited_until": wait.until })),
+            Why::Approval(id) => {
+                expire(tx, id).await?;
+                ("rejected", json!({ "approval": id, "status": "expired" }))
+            }
+        };
+        state.record(wait.key, attempt, What::Completed { port: port.to_owned(), output: Arc::new(output) }, now);
+    }
+    Ok(())
+}
+
+async fn expire(tx: &Tx, id: Uuid) -> Result<()> {
+    let update = tx
+        .update::<approval::Entity>()
+        .col_expr(approval::Column::Status, Expr::val(ApprovalStatus::Expired.as_str()))
+        .filter(approval::Column::Id.eq(id))
+        .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()));
+    tx.run_update(update).await.map(|_| ())
+}

@@ -1,0 +1,85 @@
+//! Accepting a run: inserted, leased and run as far as one transaction goes, all in the caller's own.
+
+use crate::engine::{Engine, RUNS};
+use crate::run::events::RunStarted;
+use crate::run::model::{NewRun, RunStatus, Started};
+use crate::run::state::{RunHead, RunState};
+use crate::run::{burst, drive, journal, persist};
+use serde_json::Value;
+use std::sync::Arc;
+use synapscale_core::{Error, NewEvent, Result, new_id};
+use synapscale_store::Tx;
+
+/// The largest input of a run, in bytes of JSON.
+const MAX_INPUT: usize = 1024 * 1024;
+
+impl Engine {
+    /// Starts a run in the caller's transaction; it goes on after the commit, here or on another worker.
+    ///
+    /// # Errors
+    /// `not_found` for the graph or the trigger, `invalid` for an input that breaks the graph's schema, `too_large`.
+    pub async fn start(&self, tx: &Tx, new: NewRun) -> Result<Started> {
+        if journal::is_larger(&new.input, MAX_INPUT) {
+            return Err(Error::too_large("run's input", "1 MiB"));
+        }
+        let graph = self.graph(tx, new.graph_id).await?;
+        graph.check_input(&new.input)?;
+        let entry = graph
+            .index(&new.trigger)
+            .filter(|node| graph.is_trigger(*node))
+            .ok_or_else(|| Error::not_found("trigger"))?;
+        let id = new_id();
+        let head = RunHead {
+            id,
+            tenant: tx.ctx().tenant(),
+            graph_id: new.graph_id,
+            graph,
+            entry,
+            input: Arc::new(new.input),
+            workflow: new.workflow,
+            principal: new.principal,
+            on_behalf_of: new.on_behalf_of,
+            priority: new.priority,
+            correlation: new.correlation.unwrap_or(id),
+            created_at: tx.ctx().clock().now(),
+        };
+        let ctx = self.run_ctx(&head).await?;
+        let mut state = RunState::new(head);
+        tell_start(tx, &state);
+        burst::run(self, tx, &ctx, &mut state).await?;
+        let input = journal::stow(tx, &state.head.input).await?;
+        self.keep_new(tx, &mut state, input).await?;
+        Ok(Started { run_id: id, status: state.status, response: state.response.clone() })
+    }
+
+    async fn keep_new(&self, tx: &Tx, state: &mut RunState, input: Value) -> Result<()> {
+        state.status = burst::status(state);
+        // A worker without room leaves the run to the queue.
+        let slot = if state.status == RunStatus::Running { self.slot() } else { None };
+        if state.status == RunStatus::Running && slot.is_none() {
+            state.status = RunStatus::Queued;
+        }
+        persist::insert(self, tx, state, input, slot.is_some()).await?;
+        if let Some(slot) = slot {
+            let held = drive::Held { state: state.clone(), epoch: 1, crashes: 0, slot };
+            let engine = self.clone();
+            tx.after_commit(move || engine.adopt(held));
+        } else if !state.status.is_final() {
+            tx.wake(RUNS);
+        }
+        if state.response.is_some() || state.status.is_final() {
+            tx.wake(RUNS);
+        }
+        Ok(())
+    }
+}
+
+fn tell_start(tx: &Tx, state: &RunState) {
+    let head = &state.head;
+    let started = RunStarted {
+        workflow: head.workflow.as_ref().map(|w| w.name.clone()),
+        version: head.workflow.as_ref().map(|w| w.version),
+        trigger: head.graph.node(head.entry).id.clone(),
+    };
+    tx.emit(NewEvent::new("run", head.id, &started));
+}

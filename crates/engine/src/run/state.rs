@@ -1,0 +1,279 @@
+//! A run in memory: a fold over its journal. Live execution and replay go through the same [`RunState::fold`], so what a
+//! worker resumes is what another one left.
+
+use crate::graph::{CompiledGraph, Frontier, Settled, StepKey, Transition};
+use crate::run::model::{Response, RunStatus, WorkflowRef};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use synapscale_core::{Actor, Error, Result, TenantId};
+use uuid::Uuid;
+
+/// What never changes while a run lives.
+#[derive(Debug)]
+pub(crate) struct RunHead {
+    pub id: Uuid,
+    pub tenant: TenantId,
+    pub graph_id: Uuid,
+    pub graph: Arc<CompiledGraph>,
+    pub entry: usize,
+    pub input: Arc<Value>,
+    pub workflow: Option<WorkflowRef>,
+    pub principal: Actor,
+    pub on_behalf_of: Option<Actor>,
+    pub priority: i64,
+    pub correlation: Uuid,
+    pub created_at: DateTime<Utc>,
+}
+
+/// One row of the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub key: StepKey,
+    pub attempt: i64,
+    pub what: What,
+    pub at: DateTime<Utc>,
+}
+
+/// What a row tells.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// An outside call is about to be made.
+    Started,
+    /// The step left by `port`.
+    Completed { port: String, output: Arc<Value> },
+    /// A try failed; with a time, it will be tried again.
+    Failed { error: Error, retry_at: Option<DateTime<Utc>> },
+    /// The step waits.
+    Waiting { until: DateTime<Utc>, approval: Option<Uuid> },
+}
+
+impl What {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            What::Started => "started",
+            What::Completed { .. } => "completed",
+            What::Failed { .. } => "failed",
+            What::Waiting { .. } => "waiting",
+        }
+    }
+}
+
+/// An open wait.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wait {
+    pub key: StepKey,
+    pub until: DateTime<Utc>,
+    pub why: Why,
+}
+
+/// What ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Why {
+    /// Its time: then the step is tried again.
+    Retry,
+    /// Its time: then the step is done.
+    Time,
+    /// A person's answer, or its time.
+    Approval(Uuid),
+}
+
+/// The moving part of a run. Cloned before each burst, because a transaction may run twice.
+#[derive(Clone)]
+pub(crate) struct RunState {
+    pub head: Arc<RunHead>,
+    pub frontier: Frontier,
+    pub outputs: HashMap<usize, Arc<Value>>,
+    pub attempts: HashMap<StepKey, i64>,
+    pub ready: VecDeque<StepKey>,
+    pub waits: Vec<Wait>,
+    /// Outside calls that were journalled and have not come back.
+    pub in_flight: HashSet<StepKey>,
+    /// Journalled in this burst, not yet launched.
+    pub launch: Vec<StepKey>,
+    pub next_seq: i64,
+    pub fresh: Vec<Row>,
+    pub status: RunStatus,
+    pub response: Option<Response>,
+    pub output: Option<Value>,
+    pub error: Option<Error>,
+    pub work_ms: i64,
+    pub started_at: Option<DateTime<Utc>>,
+    pub signals_seen: i64,
+}
+
+impl RunState {
+    /// A run that has only been accepted.
+    pub fn new(head: RunHead) -> Self {
+        let (frontier, first) = Frontier::new(&head.graph, head.entry);
+        let mut state = RunState {
+            head: Arc::new(head),
+            frontier,
+            outputs: HashMap::new(),
+            attempts: HashMap::new(),
+            ready: VecDeque::new(),
+            waits: Vec::new(),
+            in_flight: HashSet::new(),
+            launch: Vec::new(),
+            next_seq: 1,
+            fresh: Vec::new(),
+            status: RunStatus::Queued,
+            response: None,
+            output: None,
+            error: None,
+            work_ms: 0,
+            started_at: None,
+            signals_seen: 0,
+        };
+        state.follow(first);
+        state
+    }
+
+    fn follow(&mut self, transitions: Vec<Transition>) {
+        for transition in transitions {
+            // A skipped step needs no row: replaying the graph skips it again.
+            if let Transition::Ready(key) = transition {
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// Journals one thing and takes it in.
+    pub fn record(&mut self, key: StepKey, attempt: i64, what: What, at: DateTime<Utc>) {
+        let row = Row { key, attempt, what, at };
+        self.fold(&row);
+        self.fresh.push(row);
+    }
+
+    /// Takes a journalled thing in.
+    pub fn fold(&mut self, row: &Row) {
+        let key = row.key.clone();
+        self.attempts.insert(key.clone(), row.attempt);
+        self.ready.retain(|ready| *ready != key);
+        self.waits.retain(|wait| wait.key != key);
+        self.in_flight.remove(&key);
+        match &row.what {
+            What::Started => {
+                self.in_flight.insert(key);
+            }
+            What::Completed { port, output } => {
+                self.outputs.insert(key.node, output.clone());
+                let moved = self.frontier.settle(&self.head.graph, key, Settled::Done { port: port.clone() });
+                self.follow(moved);
+            }
+            What::Failed { retry_at: Some(until), .. } => {
+                self.waits.push(Wait { key, until: *until, why: Why::Retry });
+            }
+            What::Failed { error, retry_at: None } => self.failed(key, error),
+            What::Waiting { until, approval } => {
+                let why = approval.map_or(Why::Time, Why::Approval);
+                self.waits.push(Wait { key, until: *until, why });
+            }
+        }
+    }
+
+    /// A step failed for good: its error branch goes on, or the run is over.
+    fn failed(&mut self, key: StepKey, error: &Error) {
+        use crate::graph::OnError;
+        let graph = self.head.graph.clone();
+        let settled = match graph.node(key.node).on_error {
+            OnError::Branch => {
+                let told = serde_json::json!({ "error": error_value(error), "input": self.inputs_of(key.node) });
+                self.outputs.insert(key.node, Arc::new(told));
+                Settled::Done { port: "error".to_owned() }
+            }
+            OnError::Continue => {
+                self.outputs.insert(key.node, Arc::new(Value::Null));
+                Settled::Done { port: "out".to_owned() }
+            }
+            OnError::Fail => {
+                if self.error.is_none() {
+                    self.error = Some(error.clone());
+                }
+                Settled::Failed
+            }
+        };
+        let moved = self.frontier.settle(&graph, key, settled);
+        self.follow(moved);
+    }
+
+    /// The outputs of the nodes that lead to `node`, by their ids.
+    pub fn inputs_of(&self, node: usize) -> Value {
+        let graph = &self.head.graph;
+        let inputs: BTreeMap<String, Value> = graph
+            .predecessors(node)
+            .filter_map(|from| {
+                let output = self.outputs.get(&from)?;
+                Some((graph.node(from).id.clone(), (**output).clone()))
+            })
+            .collect();
+        serde_json::to_value(inputs).unwrap_or_default()
+    }
+
+    /// The try that a ready step is about to make, counting from one.
+    pub fn next_attempt(&self, key: &StepKey) -> i64 {
+        self.attempts.get(key).copied().unwrap_or(0) + 1
+    }
+
+    /// The key under which every try of a step is the same to the outside.
+    pub fn idempotency_key(&self, key: &StepKey) -> String {
+        let node = &self.head.graph.node(key.node).id;
+        format!("{}/{node}/{}", self.head.id, key.path)
+    }
+
+    /// Whether nothing is left to do or to wait for.
+    pub fn is_over(&self) -> bool {
+        self.error.is_some()
+            || (self.ready.is_empty() && self.waits.is_empty() && self.in_flight.is_empty() && self.launch.is_empty())
+    }
+
+    /// Whether only time or people can move the run on.
+    pub fn only_waits(&self) -> bool {
+        self.ready.is_empty() && self.in_flight.is_empty() && self.launch.is_empty()
+    }
+
+    /// The earliest time at which a wait ends.
+    pub fn wakes_at(&self) -> Option<DateTime<Utc>> {
+        self.waits.iter().map(|wait| wait.until).min()
+    }
+
+    /// What the run came to: its answer, else what its last nodes put out.
+    pub fn result(&self) -> Value {
+        if let Some(response) = &self.response {
+            return response.body.clone();
+        }
+        let graph = &self.head.graph;
+        let mut ends: Vec<(String, Value)> = (0..graph.len())
+            .filter(|node| graph.successors(*node).next().is_none())
+            .filter_map(|node| Some((graph.node(node).id.clone(), (**self.outputs.get(&node)?).clone())))
+            .collect();
+        match ends.len() {
+            0 => Value::Null,
+            1 => ends.pop().map(|(_, value)| value).unwrap_or_default(),
+            _ => Value::Object(ends.into_iter().collect()),
+        }
+    }
+
+    /// The id of the node that `key` names.
+    pub fn node_id(&self, key: &StepKey) -> &str {
+        &self.head.graph.node(key.node).id
+    }
+
+    /// Fails unless every row can be taken in.
+    pub fn replay(&mut self, rows: &[Row]) -> Result<()> {
+        for row in rows {
+            if row.key.node >= self.head.graph.len() {
+                return Err(Error::internal("the journal names a node that the graph does not have"));
+            }
+            self.fold(row);
+            self.next_seq += 1;
+        }
+        Ok(())
+    }
+}
+
+/// An error as expressions and the API see it.
+pub(crate) fn error_value(error: &Error) -> Value {
+    serde_json::to_value(error).unwrap_or_default()
+}

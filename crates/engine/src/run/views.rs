@@ -1,0 +1,272 @@
+//! Looking at runs, steps and approvals, and waiting for them.
+
+use crate::engine::{Engine, RUNS};
+use crate::run::entity::{approval, run};
+use crate::run::load::{actor, load};
+use crate::run::model::{
+    ApprovalFilter, ApprovalStatus, ApprovalView, Response, RunFilter, RunStatus, RunView, StepStatus, StepView,
+};
+use crate::run::state::{RunState, What, error_value};
+use crate::run::{entity, journal};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use synapscale_core::{Ctx, Error, Result};
+use synapscale_ops::{Page, page};
+use synapscale_store::orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
+use synapscale_store::{Scoped, Tx};
+use uuid::Uuid;
+
+/// How often a waiting caller looks when nothing wakes it.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// One run.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn run(&self, tx: &Tx, run_id: Uuid) -> Result<RunView> {
+        view(tx, row(tx, run_id).await?).await
+    }
+
+    /// Runs, the newest first. Inputs and outputs stay out of lists.
+    ///
+    /// # Errors
+    /// `cursor` for one that is none.
+    pub async fn list_runs(&self, tx: &Tx, filter: RunFilter) -> Result<Page<RunView>> {
+        let limit = page::limit(filter.limit);
+        let mut query = tx
+            .find::<run::Entity>()
+            .order_by_desc(run::Column::CreatedAt)
+            .order_by_desc(run::Column::Id)
+            .limit(limit + 1);
+        if let Some(id) = filter.workflow_id {
+            query = query.filter(run::Column::WorkflowId.eq(id));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(run::Column::Status.eq(status.as_str()));
+        }
+        if let Some(cursor) = &filter.cursor {
+            let (at, id): (DateTime<Utc>, Uuid) = page::decode(cursor)?;
+            query = query.filter(
+                Condition::any()
+                    .add(run::Column::CreatedAt.lt(at))
+                    .add(run::Column::CreatedAt.eq(at).and(run::Column::Id.lt(id))),
+            );
+        }
+        let mut rows = query.rows(tx).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let last = rows.last().filter(|_| more).map(|row| (row.created_at, row.id));
+        let next_cursor = last.map(|place| page::encode(&place)).transpose()?;
+        let items = rows.into_iter().map(brief).collect();
+        Ok(Page { items, next_cursor })
+    }
+
+    /// A run's steps, in the graph's order.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn steps(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<StepView>> {
+        let state = load(self, tx, run_id).await?;
+        let rows = journal::load(tx, run_id, &state.head.graph).await?;
+        let mut steps: BTreeMap<usize, StepView> =
+            (0..state.head.graph.len()).map(|node| (node, pending(&state, node))).collect();
+        for row in rows {
+            let Some(step) = steps.get_mut(&row.key.node) else { continue };
+            step.started_at.get_or_insert(row.at);
+            step.attempts = step.attempts.max(row.attempt);
+            follow(step, row.what, row.at);
+        }
+        Ok(steps.into_values().collect())
+    }
+
+    /// Approvals, the newest first.
+    ///
+    /// # Errors
+    /// `cursor` for one that is none.
+    pub async fn approvals(&self, tx: &Tx, filter: ApprovalFilter) -> Result<Page<ApprovalView>> {
+        let limit = page::limit(filter.limit);
+        let mut query = tx.find::<approval::Entity>().order_by_desc(approval::Column::Id).limit(limit + 1);
+        if let Some(status) = filter.status {
+            query = query.filter(approval::Column::Status.eq(status.as_str()));
+        }
+        if let Some(run_id) = filter.run_id {
+            query = query.filter(approval::Column::RunId.eq(run_id));
+        }
+        if let Some(cursor) = &filter.cursor {
+            let before: Uuid = page::decode(cursor)?;
+            query = query.filter(approval::Column::Id.lt(before));
+        }
+        let mut rows = query.rows(tx).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let last = rows.last().filter(|_| more).map(|row| row.id);
+        let next_cursor = last.map(|id| page::encode(&id)).transpose()?;
+        let items = rows.into_iter().map(approval).collect::<Result<_>>()?;
+        Ok(Page { items, next_cursor })
+    }
+
+    /// One approval.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn approval(&self, tx: &Tx, id: Uuid) -> Result<ApprovalView> {
+        approval(approval_row(tx, id).await?)
+    }
+
+    /// The run's answer once there is one; none when the run neither answered nor ended in time.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn wait_response(&self, ctx: &Ctx, run_id: Uuid, within: Duration) -> Result<Option<Response>> {
+        let view = self.wait(ctx, run_id, within, |view| view.response.is_some() || ended(view)).await?;
+        Ok(view.response)
+    }
+
+    /// The run's status once it has ended or stands still for a person, else the present one.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn wait_end(&self, ctx: &Ctx, run_id: Uuid, within: Duration) -> Result<RunStatus> {
+        Ok(self.wait(ctx, run_id, within, ended).await?.status)
+    }
+
+    async fn wait(
+        &self,
+        ctx: &Ctx,
+        run_id: Uuid,
+        within: Duration,
+        enough: impl Fn(&RunView) -> bool,
+    ) -> Result<RunView> {
+        let until = Instant::now() + within;
+        let mut wake = self.store().watch(RUNS);
+        loop {
+            wake.borrow_and_update();
+            let view = self
+                .store()
+                .read(ctx, |tx| async move { Ok(brief(row(&tx, run_id).await?)) })
+                .await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if enough(&view) || left.is_zero() {
+                return Ok(view);
+            }
+            // A wake-up may be of another process and lost; looking again now and then mends that.
+            let _ = tokio::time::timeout(left.min(LOOK), wake.changed()).await;
+        }
+    }
+}
+
+fn ended(view: &RunView) -> bool {
+    view.status.is_final() || view.status == RunStatus::Paused
+}
+
+async fn row(tx: &Tx, run_id: Uuid) -> Result<run::Model> {
+    tx.find::<run::Entity>()
+        .filter(run::Column::Id.eq(run_id))
+        .row(tx)
+        .await?
+        .ok_or_else(|| Error::not_found("run"))
+}
+
+async fn view(tx: &Tx, row: entity::run::Model) -> Result<RunView> {
+    let (input, output) = (row.input.clone(), row.output.clone());
+    let mut view = brief(row);
+    view.input = journal::fetch(tx, input).await?;
+    view.output = match output {
+        Some(output) => Some(journal::fetch(tx, output).await?),
+        None => None,
+    };
+    Ok(view)
+}
+
+fn brief(row: entity::run::Model) -> RunView {
+    RunView {
+        id: row.id,
+        graph_id: row.graph_id,
+        workflow_id: row.workflow_id,
+        workflow_version: row.workflow_version,
+        workflow_name: row.workflow_name,
+        trigger: row.entry,
+        status: RunStatus::parse(&row.status),
+        input: Value::Null,
+        output: None,
+        error: row.error,
+        response: row.response.and_then(|value| serde_json::from_value(value).ok()),
+        priority: row.priority,
+        actor: actor(&row.principal_kind, row.principal_id),
+        on_behalf_of: row.behalf_kind.as_deref().zip(row.behalf_id).map(|(kind, id)| actor(kind, id)),
+        correlation: row.correlation,
+        work_ms: row.work_ms,
+        created_at: row.created_at,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+    }
+}
+
+fn pending(state: &RunState, node: usize) -> StepView {
+    let described = state.head.graph.node(node);
+    let key = crate::graph::StepKey::root(node);
+    let skipped = state.frontier.is_skipped(&key);
+    StepView {
+        node: described.id.clone(),
+        path: String::new(),
+        kind: described.kind.to_string(),
+        status: if skipped { StepStatus::Skipped } else { StepStatus::Pending },
+        port: None,
+        attempts: 0,
+        output: None,
+        error: None,
+        started_at: None,
+        finished_at: None,
+        wait_until: None,
+    }
+}
+
+fn follow(step: &mut StepView, what: What, at: DateTime<Utc>) {
+    step.wait_until = None;
+    match what {
+        What::Started => step.status = StepStatus::Running,
+        What::Waiting { until, .. } => {
+            step.status = StepStatus::Waiting;
+            step.wait_until = Some(until);
+        }
+        What::Completed { port, output } => {
+            step.status = StepStatus::Succeeded;
+            step.port = Some(port);
+            step.output = Some((*output).clone());
+            step.finished_at = Some(at);
+        }
+        What::Failed { error, retry_at } => {
+            step.error = Some(error_value(&error));
+            step.wait_until = retry_at;
+            step.status = if retry_at.is_some() { StepStatus::Waiting } else { StepStatus::Failed };
+            step.finished_at = retry_at.is_none().then_some(at);
+        }
+    }
+}
+
+pub(crate) async fn approval_row(tx: &Tx, id: Uuid) -> Result<approval::Model> {
+    tx.find::<approval::Entity>()
+        .filter(approval::Column::Id.eq(id))
+        .row(tx)
+        .await?
+        .ok_or_else(|| Error::not_found("approval"))
+}
+
+pub(crate) fn approval(row: approval::Model) -> Result<ApprovalView> {
+    Ok(ApprovalView {
+        id: row.id,
+        run_id: row.run_id,
+        node: row.node,
+        title: row.title,
+        detail: row.detail,
+        status: ApprovalStatus::parse(&row.status),
+        decided_by: row.decided_by_kind.as_deref().zip(row.decided_by_id).map(|(kind, id)| actor(kind, id)),
+        decided_at: row.decided_at,
+        comment: row.comment,
+        deadline: row.deadline,
+        created_at: row.created_at,
+    })
+}
