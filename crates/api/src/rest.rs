@@ -9,12 +9,12 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::{MethodFilter, on};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use synapscale_core::{Channel, Ctx, Error, Result};
 use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Operation, Sink, parse_json};
@@ -24,10 +24,10 @@ pub const BASE: &str = "/api/v1";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The routes of all operations that are served by REST.
+/// The routes of all operations that are served by REST. The registry has made sure that no two are in each other's way.
 pub(crate) fn routes(gate: &Gate) -> Router {
-    let mut paths: BTreeMap<String, (String, MethodRouter)> = BTreeMap::new();
-    for operation in gate.registry().iter().filter(|operation| !operation.is_internal()) {
+    let mut router = Router::new();
+    for operation in gate.registry().listed() {
         let Some((method, path)) = operation.rest() else {
             continue;
         };
@@ -35,36 +35,20 @@ pub(crate) fn routes(gate: &Gate) -> Router {
             tracing::error!(operation = operation.name(), %method, "no route: unknown method");
             continue;
         };
-        let endpoint = Arc::new(Endpoint::new(gate.clone(), operation, method.clone(), path));
+        let endpoint = Arc::new(Endpoint::new(gate.clone(), operation, method, path));
         let handler = move |request: Request| {
             let endpoint = endpoint.clone();
             async move { endpoint.serve(request).await }
         };
-        // The router knows one template per path; `/a/{id}` and `/a/{a_id}` are one path.
-        let (_, router) = paths
-            .entry(unnamed(path))
-            .or_insert_with(|| (format!("{BASE}{path}"), MethodRouter::new()));
-        *router = std::mem::take(router).on(filter, handler);
+        router = router.route(&format!("{BASE}{path}"), on(filter, handler));
     }
-    paths
-        .into_values()
-        .fold(Router::new(), |all, (path, router)| all.route(&path, router))
+    router
 }
 
 /// The names of the parameters of a path template, in order.
 pub(crate) fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| name.trim_start_matches('*'))
-}
-
-fn unnamed(path: &str) -> String {
-    let part = |part: &str| match part {
-        _ if part.starts_with("{*") => "{*}".to_owned(),
-        _ if part.starts_with('{') => "{}".to_owned(),
-        _ => part.to_owned(),
-    };
-    path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 /// Whether a method carries its input in a body.
@@ -92,7 +76,7 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(gate: Gate, operation: &Operation, method: Method, path: &str) -> Self {
+    fn new(gate: Gate, operation: &Operation, method: &Method, path: &str) -> Self {
         let schema = operation.input_schema();
         let coerce = |name: &str| match schema["properties"].get(name) {
             Some(part) => Coerce::of(part, schema),
@@ -106,14 +90,14 @@ impl Endpoint {
             .filter(|name| !path.iter().any(|(taken, _)| **taken == ***name))
             .map(|name| (name.as_str().into(), coerce(name)))
             .collect();
-        let created = creates(&method, operation.name());
+        let created = creates(method, operation.name());
         Endpoint {
             gate,
             name: operation.name(),
             permission: operation.permission(),
             status: if created { StatusCode::CREATED } else { StatusCode::OK },
-            has_body: has_body(&method),
-            is_get: method == Method::GET,
+            has_body: has_body(method),
+            is_get: *method == Method::GET,
             path,
             query,
         }
@@ -163,7 +147,7 @@ impl Endpoint {
             let params = RawPathParams::from_request_parts(parts, &())
                 .await
                 .map_err(|_| Error::malformed("The address is not UTF-8."))?;
-            // By place: the template that matched may name them otherwise.
+            // Both in the order of the path, so nothing is looked up by name.
             for ((name, coerce), (_, text)) in self.path.iter().zip(&params) {
                 input.insert(name.to_string(), coerce.one(text));
             }
@@ -217,16 +201,9 @@ async fn read_object(inbound: &Inbound, headers: &HeaderMap, body: Body) -> Resu
         return Ok(Map::new());
     }
     require_json(headers)?;
-    match parse_json(&bytes, &json_limits(edge.max_body_bytes))? {
+    match parse_json(&bytes, &JsonLimits::of_bytes(edge.max_body_bytes))? {
         Value::Object(object) => Ok(object),
         _ => Err(Error::invalid("", "type", "The body must be a JSON object.")),
-    }
-}
-
-fn json_limits(max_bytes: usize) -> JsonLimits {
-    JsonLimits {
-        max_bytes,
-        ..JsonLimits::default()
     }
 }
 
@@ -313,11 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn names_in_templates_do_not_make_two_paths() {
-        assert_eq!(unnamed("/tasks/{id}/x"), unnamed("/tasks/{task_id}/x"));
-        assert_ne!(unnamed("/tasks/{id}"), unnamed("/tasks/{*rest}"));
-        let names: Vec<_> = path_parameters("/projects/{project_id}/files/{*path}").collect();
-        assert_eq!(names, ["project_id", "path"]);
+    fn parameters_are_read_off_the_path() {
+        let names: Vec<_> = path_parameters("/projects/{project_id}/tasks/{id}/done").collect();
+        assert_eq!(names, ["project_id", "id"]);
     }
 
     #[test]

@@ -1,1 +1,65 @@
-//! placeholder
+//! Workflows, their versions and hooks, runs and approvals as operations over the engine. A workflow is a file that
+//! somebody applied; every version of it is immutable and runs as whoever published it.
+
+mod catalog;
+mod entity;
+mod events;
+mod file;
+pub mod hooks;
+mod migration;
+mod ops;
+mod service;
+mod view;
+mod yaml;
+
+pub use hooks::cache::{HOOK_CACHE_TTL, HookCache};
+pub use hooks::http::{HookState, RESPOND_WITHIN, routes};
+pub use view::{AppliedHook, AppliedWorkflow, WorkflowView};
+pub use yaml::{MAX_FILE_BYTES, locate, parse_yaml};
+
+use std::sync::{Arc, OnceLock};
+use synapscale_core::{Error, Result};
+use synapscale_engine::Engine;
+use synapscale_ops::Module;
+
+/// The domain of one server. Its operations need the engine, the engine needs the gate, and the gate needs the operations:
+/// so the module is made first and the engine attached when it stands. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Flows(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    engine: OnceLock<Engine>,
+    cache: HookCache,
+}
+
+impl Flows {
+    /// A domain without its engine.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Attaches the engine; the first one stays.
+    pub fn attach(&self, engine: Engine) {
+        // A second engine of the same process would be a mistake of the composition, and the first one works.
+        let _ = self.0.engine.set(engine);
+    }
+
+    /// Tables, events and operations. To be registered after the engine's module, whose tables it refers to.
+    pub fn module(&self) -> Module {
+        let mut module = Module::new("flows");
+        module.operations = ops::all(self);
+        module.events = events::kinds();
+        module.migrations = migration::migrations();
+        module.entities = entity::entities();
+        module
+    }
+
+    pub(crate) fn engine(&self) -> Result<&Engine> {
+        self.0.engine.get().ok_or_else(|| Error::unavailable("starting", "The server is still starting. Try again."))
+    }
+
+    pub(crate) fn hook_cache(&self) -> &HookCache {
+        &self.0.cache
+    }
+}

@@ -78,7 +78,7 @@ fn hooks() -> Table {
             text("secret_sealed").null(),
             text("previous_sealed").null(),
             timestamp("previous_until").null(),
-            integer("dedupe_hours").between(1, 168).default("24"),
+            integer("dedupe_hours").between(1, 720).default("24"),
             boolean("responds").default("false"),
             boolean("active").default("true"),
             timestamp("created_at"),

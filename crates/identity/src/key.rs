@@ -82,7 +82,7 @@ mod tests {
     fn what_is_no_key_needs_no_look_up() {
         let key = FreshKey::new().expect("a key");
         let long = "A".repeat(100_000);
-        let near = [
+        for text in [
             "",
             "syn_",
             "syn_short",
@@ -96,8 +96,7 @@ mod tests {
             // Bits beyond the 256 are set: a second spelling of one secret.
             &format!("syn_{}B", "A".repeat(SECRET_CHARS - 1)),
             &long,
-        ];
-        for text in near {
+        ] {
             assert_eq!(hash_of(text), None, "{text:.60}");
         }
     }

@@ -1,8 +1,10 @@
 //! Users, workspaces, memberships, passwords and API keys; and the authentication of every request from a bounded cache.
 
+mod api_keys;
 mod authenticator;
 mod bootstrap;
 mod cache;
+mod caller;
 mod entity;
 mod events;
 mod key;
@@ -18,8 +20,6 @@ mod sign_in;
 mod standing;
 mod users;
 mod workspaces;
-
-mod api_keys;
 
 pub use authenticator::Authenticator;
 pub use bootstrap::{Bootstrapped, BootstrapInput, bootstrap};

@@ -96,7 +96,7 @@ pub fn picture_url(text: &str) -> Result<String> {
     }
 }
 
-/// Puts a patched JSON object into its column, as a whole; says whether the patch named one.
+/// Puts a patched JSON object into its column, as a whole.
 ///
 /// # Errors
 /// `required` for null, `too_large` above 16 KiB.

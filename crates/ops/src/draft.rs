@@ -63,7 +63,10 @@ pub struct Draft<K, R> {
 
 impl<K, R> Draft<K, R> {
     pub(crate) fn new(meta: Meta) -> Self {
-        Draft { meta, marker: PhantomData }
+        Draft {
+            meta,
+            marker: PhantomData,
+        }
     }
 
     /// What it does, in sentences that a model reads too.
@@ -279,7 +282,8 @@ impl<R, I: Input, P: Send + Sync + 'static> SlowDraft<R, I, P> {
 /// Reads an input that has passed its schema.
 fn decode<I: Input>(input: &Value) -> Result<I> {
     // What the schema cannot say, such as the range of an integer type, is found here.
-    I::deserialize(input).map_err(|error| Error::invalid("", "invalid", error.to_string()))
+    <I as serde::Deserialize<'_>>::deserialize(input)
+        .map_err(|error| Error::invalid("", "invalid", error.to_string()))
 }
 
 fn bind_tx<I, O, R, F, Fut>(handler: F) -> Bind

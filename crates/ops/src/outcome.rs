@@ -46,7 +46,11 @@ pub struct Answer {
 impl Answer {
     /// A fresh answer.
     pub fn new(output: Output) -> Self {
-        Answer { revision: output.revision(), output, replayed: false }
+        Answer {
+            revision: output.revision(),
+            output,
+            replayed: false,
+        }
     }
 }
 
@@ -64,10 +68,16 @@ pub struct Applied {
 impl Applied {
     pub(crate) fn fresh(outcome: Outcome<Output>) -> Self {
         match outcome {
-            Outcome::Done(output) => {
-                Applied { revision: output.revision(), outcome: Ok(output), replayed: false }
-            }
-            Outcome::Refused(error) => Applied { outcome: Err(error), revision: None, replayed: false },
+            Outcome::Done(output) => Applied {
+                revision: output.revision(),
+                outcome: Ok(output),
+                replayed: false,
+            },
+            Outcome::Refused(error) => Applied {
+                outcome: Err(error),
+                revision: None,
+                replayed: false,
+            },
         }
     }
 
@@ -76,8 +86,16 @@ impl Applied {
     /// # Errors
     /// The refusal.
     pub fn into_answer(self) -> Result<Answer> {
-        let Applied { outcome, revision, replayed } = self;
-        outcome.map(|output| Answer { output, revision, replayed })
+        let Applied {
+            outcome,
+            revision,
+            replayed,
+        } = self;
+        outcome.map(|output| Answer {
+            output,
+            revision,
+            replayed,
+        })
     }
 }
 

@@ -82,12 +82,18 @@ impl Output {
         O: Serialize + Send + Sync + 'static,
         R: RevisionOf<O>,
     {
-        Output(Arc::new(Typed::<O, R> { output, revision: PhantomData }))
+        Output(Arc::new(Typed::<O, R> {
+            output,
+            revision: PhantomData,
+        }))
     }
 
     /// An output that is JSON text already, such as a journalled one. The text must be valid.
     pub fn from_json(json: impl Into<Bytes>, revision: Option<i64>) -> Self {
-        Output(Arc::new(Stored { json: json.into(), revision }))
+        Output(Arc::new(Stored {
+            json: json.into(),
+            revision,
+        }))
     }
 
     /// The output as a JSON value.
@@ -130,7 +136,10 @@ mod tests {
     fn stored_text_comes_back() {
         let output = Output::from_json(r#"{"a":1}"#, Some(3));
         assert_eq!(output.to_value().expect("json"), json!({"a": 1}));
-        assert_eq!(output.to_bytes().expect("text"), Bytes::from_static(br#"{"a":1}"#));
+        assert_eq!(
+            output.to_bytes().expect("text"),
+            Bytes::from_static(br#"{"a":1}"#)
+        );
         assert_eq!(output.revision(), Some(3));
         assert!(Output::from_json("{", None).to_value().is_err());
     }

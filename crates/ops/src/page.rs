@@ -51,12 +51,18 @@ impl<T> Page<T> {
             Some(last) => Some(encode(&key(last))?),
             None => None,
         };
-        Ok(Page { items: rows, next_cursor })
+        Ok(Page {
+            items: rows,
+            next_cursor,
+        })
     }
 
     /// The same page with every item turned into another.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(change).collect(), next_cursor: self.next_cursor }
+        Page {
+            items: self.items.into_iter().map(change).collect(),
+            next_cursor: self.next_cursor,
+        }
     }
 }
 
@@ -128,7 +134,15 @@ mod tests {
         let page = Page::cut(vec![1, 2, 3], 2, |last| *last).expect("page");
         assert_eq!(page.items, [1, 2]);
         assert_eq!(decode::<i32>(&page.next_cursor.expect("more")).expect("key"), 2);
-        assert_eq!(Page::cut(vec![1, 2], 2, |last| *last).expect("page").next_cursor, None);
-        assert_eq!(Page::cut(Vec::<i32>::new(), 2, |last| *last).expect("page").next_cursor, None);
+        assert_eq!(
+            Page::cut(vec![1, 2], 2, |last| *last).expect("page").next_cursor,
+            None
+        );
+        assert_eq!(
+            Page::cut(Vec::<i32>::new(), 2, |last| *last)
+                .expect("page")
+                .next_cursor,
+            None
+        );
     }
 }

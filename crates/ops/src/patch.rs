@@ -137,7 +137,9 @@ mod tests {
         let mut title = 1;
         assert!(Patch::Value(3).apply_required(&mut title, "/title").is_ok());
         assert_eq!(title, 3);
-        let error = Patch::<i32>::Null.apply_required(&mut title, "/title").expect_err("null");
+        let error = Patch::<i32>::Null
+            .apply_required(&mut title, "/title")
+            .expect_err("null");
         assert_eq!(error.fields()[0].pointer, "/title");
         assert_eq!(title, 3);
     }

@@ -53,7 +53,9 @@ pub(crate) fn problem(input: &Value, output: &Value) -> Option<String> {
         (input.get("additionalProperties") != Some(&Value::Bool(false)))
             .then(|| "the input takes unknown fields: add #[serde(deny_unknown_fields)]".to_owned())
     };
-    plain("input", input).or_else(|| plain("output", output)).or_else(open)
+    plain("input", input)
+        .or_else(|| plain("output", output))
+        .or_else(open)
 }
 
 /// The compiled schema of an input.
@@ -109,7 +111,11 @@ fn describe(error: &ValidationError<'_>, depth: usize, fields: &mut Vec<FieldErr
         }
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            fields.push(field(&below(at, name), "required", format!("`{name}` is required.")));
+            fields.push(field(
+                &below(at, name),
+                "required",
+                format!("`{name}` is required."),
+            ));
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
             match meant(context, at).filter(|_| depth > 0) {
@@ -173,7 +179,11 @@ fn code(kind: &Kind) -> &'static str {
 }
 
 fn field(pointer: &str, code: &'static str, message: impl Into<String>) -> FieldError {
-    FieldError { pointer: short(pointer, MAX_POINTER), code: Cow::Borrowed(code), message: message.into() }
+    FieldError {
+        pointer: short(pointer, MAX_POINTER),
+        code: Cow::Borrowed(code),
+        message: message.into(),
+    }
 }
 
 /// The pointer of a member.
@@ -191,7 +201,6 @@ fn short(text: &str, chars: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
     use serde_json::json;
 
@@ -230,7 +239,10 @@ mod tests {
         let Err(error) = check.validate(&input) else {
             return Vec::new();
         };
-        let pairs = error.fields().iter().map(|f| (f.pointer.clone(), f.code.to_string()));
+        let pairs = error
+            .fields()
+            .iter()
+            .map(|f| (f.pointer.clone(), f.code.to_string()));
         let mut pairs: Vec<_> = pairs.collect();
         pairs.sort();
         pairs
@@ -243,7 +255,7 @@ mod tests {
     #[test]
     fn a_good_input_passes() {
         let owner = json!({"name": "o"});
-        assert_eq!(faults(json!({"title": "a", "priority": 3, "owner": owner, "slug": null})), []);
+        assert!(faults(json!({"title": "a", "priority": 3, "owner": owner, "slug": null})).is_empty());
     }
 
     #[test]
@@ -256,10 +268,19 @@ mod tests {
         assert_eq!(faults(json!({"title": 1})), [pair("/title", "type")]);
         assert_eq!(faults(json!({"title": ""})), [pair("/title", "length")]);
         assert_eq!(faults(json!({"title": "abcdef"})), [pair("/title", "length")]);
-        assert_eq!(faults(json!({"title": "a", "priority": 10})), [pair("/priority", "range")]);
+        assert_eq!(
+            faults(json!({"title": "a", "priority": 10})),
+            [pair("/priority", "range")]
+        );
         assert_eq!(faults(json!({"title": "a", "id": "no"})), [pair("/id", "format")]);
-        assert_eq!(faults(json!({"title": "a", "slug": "A"})), [pair("/slug", "pattern")]);
-        assert_eq!(faults(json!({"title": "a", "tags": ["b", 3]})), [pair("/tags/1", "type")]);
+        assert_eq!(
+            faults(json!({"title": "a", "slug": "A"})),
+            [pair("/slug", "pattern")]
+        );
+        assert_eq!(
+            faults(json!({"title": "a", "tags": ["b", 3]})),
+            [pair("/tags/1", "type")]
+        );
         assert_eq!(faults(json!([])), [pair("", "type")]);
     }
 
@@ -267,17 +288,24 @@ mod tests {
     fn faults_within_an_optional_object_are_told() {
         assert_eq!(
             faults(json!({"title": "a", "owner": {"nam": 1}})),
-            [pair("/owner/nam", "unknown_field"), pair("/owner/name", "required")]
+            [
+                pair("/owner/nam", "unknown_field"),
+                pair("/owner/name", "required")
+            ]
         );
     }
 
     #[test]
     fn values_are_not_repeated_and_faults_are_counted() {
         let (check, _) = InputCheck::compile(&super::input::<Make>());
-        let error = check.validate(&json!({"title": "hunter2-hunter2"})).expect_err("too long");
+        let error = check
+            .validate(&json!({"title": "hunter2-hunter2"}))
+            .expect_err("too long");
         assert!(!format!("{error:?}").contains("hunter2"));
         let many = vec![1; 1000];
-        let error = check.validate(&json!({"title": "a", "tags": many})).expect_err("numbers");
+        let error = check
+            .validate(&json!({"title": "a", "tags": many}))
+            .expect_err("numbers");
         assert_eq!(error.fields().len(), MAX_FIELDS);
     }
 

@@ -1,0 +1,72 @@
+//! What a domain brings along: the one thing that `modules.rs` of the server collects.
+
+use crate::operation::Operation;
+use synapscale_core::{EventKind, EventPayload};
+use synapscale_store::{EntitySpec, Migration};
+
+/// Operations, events, migrations and entities of one module.
+#[derive(Debug, Default)]
+pub struct Module {
+    /// The module's name.
+    pub name: &'static str,
+    /// What it can do.
+    pub operations: Vec<Operation>,
+    /// What it tells of.
+    pub events: Vec<EventKind>,
+    /// Its tables, in the order in which they are made.
+    pub migrations: Vec<Migration>,
+    /// What its code believes of its tables.
+    pub entities: Vec<EntitySpec>,
+}
+
+impl Module {
+    /// A module with nothing in it.
+    pub fn new(name: &'static str) -> Self {
+        Module {
+            name,
+            ..Module::default()
+        }
+    }
+
+    /// With one more operation.
+    #[must_use]
+    pub fn operation(mut self, operation: Operation) -> Self {
+        self.operations.push(operation);
+        self
+    }
+
+    /// With more operations.
+    #[must_use]
+    pub fn operations(mut self, operations: impl IntoIterator<Item = Operation>) -> Self {
+        self.operations.extend(operations);
+        self
+    }
+
+    /// With one more kind of event.
+    #[must_use]
+    pub fn event<P: EventPayload>(mut self) -> Self {
+        self.events.push(EventKind::of::<P>());
+        self
+    }
+
+    /// With more kinds of events.
+    #[must_use]
+    pub fn events(mut self, events: impl IntoIterator<Item = EventKind>) -> Self {
+        self.events.extend(events);
+        self
+    }
+
+    /// With migrations, after those it has.
+    #[must_use]
+    pub fn migrations(mut self, migrations: impl IntoIterator<Item = Migration>) -> Self {
+        self.migrations.extend(migrations);
+        self
+    }
+
+    /// With entities.
+    #[must_use]
+    pub fn entities(mut self, entities: impl IntoIterator<Item = EntitySpec>) -> Self {
+        self.entities.extend(entities);
+        self
+    }
+}

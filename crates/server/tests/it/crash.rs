@@ -1,0 +1,143 @@
+//! `kill -9` at any moment: what was acknowledged is there, no step twice, every run ends.
+
+use crate::process::{Server, bootstrap};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use synapscale_testkit::{Receiver, TestDb, db_test};
+
+/// How often the process is killed on each database.
+const KILLS: usize = 20;
+
+#[derive(Default)]
+struct Acknowledged {
+    runs: BTreeMap<String, String>,
+    patches: BTreeMap<String, String>,
+}
+
+fn workflow(callback: &str) -> Value {
+    json!({
+        "name": "killed",
+        "retry": { "max_attempts": 8, "initial_delay_ms": 50, "factor": 1.5, "max_delay_ms": 500 },
+        "nodes": {
+            "start": { "kind": "trigger.manual@1" },
+            "make": {
+                "kind": "operation@1", "after": "start",
+                "with": { "operation": "tasks.create", "input": {
+                    "project_id": "{{ input.project_id }}", "title": "{{ input.title }}",
+                } },
+            },
+            "pause": { "kind": "wait@1", "after": "make", "with": { "seconds": 0.02 } },
+            "call": { "kind": "http@1", "after": "pause", "with": {
+                "method": "POST", "url": callback, "body": { "run": "{{ run.id }}" },
+            } },
+            "close": {
+                "kind": "operation@1", "after": "call",
+                "with": { "operation": "tasks.update", "input": {
+                    "task_id": "{{ nodes.make.output.id }}", "status": "done",
+                } },
+            },
+        },
+    })
+}
+
+async fn load(url: String, key: String, project: String, number: usize, seen: Arc<Mutex<Acknowledged>>) {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");
+    for turn in 0.. {
+        let title = format!("run-{number}-{turn}-{}", synapscale_core::new_id());
+        let run = client
+            .post(format!("{url}/api/v1/workflows/killed/runs"))
+            .bearer_auth(&key)
+            .json(&json!({ "input": { "project_id": project, "title": title } }))
+            .send()
+            .await;
+        let Ok(run) = run else { return };
+        if run.status().is_success()
+            && let Ok(answer) = run.json::<Value>().await
+        {
+            let id = answer["run_id"].as_str().expect("an id").to_owned();
+            seen.lock().expect("seen").runs.insert(id, title.clone());
+        }
+        let title = format!("patch-{number}-{turn}-{}", synapscale_core::new_id());
+        let set = json!({ "task_patches": [
+            { "op": "create", "temp_id": "a", "project_id": project, "body": { "title": title } },
+            { "op": "create", "project_id": project, "parent_id": "temp:a", "body": { "title": format!("{title}-child") } },
+        ] });
+        let patch = client.post(format!("{url}/api/v1/patches")).bearer_auth(&key).json(&set).send().await;
+        let Ok(patch) = patch else { return };
+        if patch.status().is_success()
+            && let Ok(answer) = patch.json::<Value>().await
+        {
+            let id = answer["patch_set_id"].as_str().expect("an id").to_owned();
+            seen.lock().expect("seen").patches.insert(id, title);
+        }
+    }
+}
+
+async fn all_tasks(server: &Server) -> Vec<Value> {
+    let mut tasks = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = server.get(&format!("/api/v1/tasks?limit=200{cursor}")).await;
+        tasks.extend(page["items"].as_array().expect("items").iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return tasks,
+        }
+    }
+}
+
+db_test! {
+    async fn killed_twenty_times_nothing_is_lost(db: TestDb) {
+        let owner = bootstrap(db).await;
+        let receiver = Receiver::start().await;
+        let mut server = Server::start(db, &owner.api_key, &[]).await;
+        server.apply(workflow(&receiver.url("/call"))).await;
+        let project = server.ask(Method::POST, "/api/v1/projects", json!({ "name": "Kill" })).await;
+        let project = project["id"].as_str().expect("an id").to_owned();
+        let seen = Arc::new(Mutex::new(Acknowledged::default()));
+        for kill in 0..KILLS {
+            let clients = (0..4).map(|number| {
+                load(server.url.clone(), owner.api_key.clone(), project.clone(), kill * 10 + number, seen.clone())
+            });
+            let clients = futures::future::join_all(clients);
+            // A spread of moments that is the same in each run of the test.
+            let moment = Duration::from_millis(20 + (kill as u64 * 37) % 190);
+            let death = async {
+                tokio::time::sleep(moment).await;
+                server.kill().await;
+            };
+            futures::join!(clients, death);
+            server = Server::start(db, &owner.api_key, &[]).await;
+        }
+        let seen = Arc::try_unwrap(seen).ok().expect("all clients are gone").into_inner().expect("seen");
+        assert!(seen.runs.len() > KILLS && seen.patches.len() > KILLS, "too little load: {} runs", seen.runs.len());
+        for id in seen.runs.keys() {
+            let run = server.ended(id).await;
+            assert_eq!(run["status"], "succeeded", "{run}");
+        }
+        let tasks = all_tasks(&server).await;
+        let mut titles = BTreeMap::<String, usize>::new();
+        for task in &tasks {
+            *titles.entry(task["title"].as_str().expect("a title").to_owned()).or_default() += 1;
+        }
+        for title in seen.runs.values() {
+            assert_eq!(titles.get(title), Some(&1), "{title}: the effect of a run stands once");
+        }
+        for title in seen.patches.values() {
+            assert_eq!(titles.get(title), Some(&1), "{title}");
+            assert_eq!(titles.get(&format!("{title}-child")), Some(&1), "{title}: whole or not at all");
+        }
+        assert!(titles.values().all(|count| *count == 1), "nothing was done twice");
+        // Runs that were accepted although the answer never arrived end too.
+        let open = server.get("/api/v1/runs?status=running&limit=200").await;
+        for run in open["items"].as_array().expect("items") {
+            server.ended(run["id"].as_str().expect("an id")).await;
+        }
+        let called: BTreeSet<String> =
+            receiver.received().iter().map(|call| String::from_utf8_lossy(&call.body).into_owned()).collect();
+        assert!(called.len() >= seen.runs.len(), "each run called out at least once");
+    }
+}

@@ -1,0 +1,188 @@
+//! The binary as a child process: started, asked, killed, started again.
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use synapscale_testkit::TestDb;
+use tokio::process::{Child, Command};
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_synapscale");
+/// How long a start may take on a busy test machine.
+const START: Duration = Duration::from_secs(30);
+
+/// What `admin bootstrap` prints.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Owner {
+    pub workspace_id: String,
+    pub user_id: String,
+    pub api_key: String,
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    pub key: String,
+    client: Client,
+}
+
+/// Runs a command of the binary to its end.
+pub async fn command(db: &TestDb, args: &[&str]) -> (i32, String, String) {
+    let output = base(db)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+fn base(db: &TestDb) -> Command {
+    let mut command = Command::new(BINARY);
+    command
+        .current_dir(db.folder())
+        .env("HOME", db.folder())
+        .env("SYNAPSCALE_DATABASE_URL", db.connection_string())
+        .env("SYNAPSCALE_DATA", db.folder())
+        .env("RUST_BACKTRACE", "1");
+    command
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Makes the first owner.
+pub async fn bootstrap(db: &TestDb) -> Owner {
+    let (code, out, err) = command(
+        db,
+        &["admin", "bootstrap", "--email", "owner@example.com", "--workspace", "Test", "--json"],
+    )
+    .await;
+    assert_eq!(code, 0, "{out}\n{err}");
+    serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
+}
+
+impl Server {
+    /// Bootstraps and starts.
+    pub async fn fresh(db: &TestDb) -> Self {
+        let owner = bootstrap(db).await;
+        Self::start(db, &owner.api_key, &[]).await
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub async fn start(db: &TestDb, key: &str, args: &[&str]) -> Self {
+        let port = free_port();
+        let listen = format!("127.0.0.1:{port}");
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(db.folder().join("server.log"))
+            .expect("a log file");
+        let child = base(db)
+            .args(["serve", "--profile", "staging", "--listen", &listen])
+            .args(args)
+            .env("SYNAPSCALE_HTTP_ALLOW", "127.0.0.1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
+        let mut server = Server { child, url: format!("http://{listen}"), key: key.to_owned(), client };
+        server.wait_ready(db.folder()).await;
+        server
+    }
+
+    async fn wait_ready(&mut self, folder: &Path) {
+        let began = Instant::now();
+        loop {
+            let ready = self.client.get(format!("{}/readyz", self.url)).send().await;
+            if ready.is_ok_and(|answer| answer.status() == StatusCode::OK) {
+                return;
+            }
+            let exited = self.child.try_wait().expect("a child");
+            if exited.is_some() || began.elapsed() > START {
+                let log = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+                panic!("the server did not become ready ({exited:?}):\n{log}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("a running child")
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) {
+        self.child.start_kill().expect("killed");
+        self.child.wait().await.expect("gone");
+    }
+
+    /// SIGTERM, and the exit code.
+    pub async fn stop(&mut self) -> Option<i32> {
+        let pid = self.pid().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
+        self.child.wait().await.expect("gone").code()
+    }
+
+    /// A request with the key.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.key)
+    }
+
+    /// A request without any.
+    pub fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Sends JSON and wants JSON with a good status.
+    pub async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
+        let (status, answer) = self.try_ask(method.clone(), path, body).await;
+        assert!(status.is_success(), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Sends JSON and takes whatever comes.
+    pub async fn try_ask(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = self.request(method.clone(), path);
+        let request = if method == Method::GET { request } else { request.json(&body) };
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Value {
+        self.ask(Method::GET, path, Value::Null).await
+    }
+
+    /// Applies a workflow.
+    pub async fn apply(&self, file: Value) -> Value {
+        let name = file["name"].as_str().expect("a name").to_owned();
+        self.ask(Method::PUT, &format!("/api/v1/workflows/{name}"), json!({ "file": file })).await
+    }
+
+    /// Waits until a run has ended.
+    pub async fn ended(&self, run_id: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let run = self.get(&format!("/api/v1/runs/{run_id}")).await;
+            let status = run["status"].as_str().unwrap_or_default().to_owned();
+            if ["succeeded", "failed", "cancelled", "paused"].contains(&status.as_str()) {
+                return run;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "the run never ended: {run}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
