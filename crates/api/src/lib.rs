@@ -1,1 +1,151 @@
-//! placeholder
+//! The HTTP kit: REST, OpenAPI, documentation pages, MCP and the event stream, all made from the registry of operations;
+//! and what every request passes on its way in and out. It knows operations and no domain.
+
+mod auth;
+mod body;
+mod codes;
+mod coerce;
+mod docs;
+mod edge;
+mod mcp;
+mod openapi;
+mod problem;
+mod rest;
+mod tools;
+mod ws;
+
+pub use auth::{Authenticate, Caller, Peer, bearer_token};
+pub use body::read_body;
+pub use edge::Inbound;
+pub use openapi::document;
+pub use problem::{Problem, ProblemField, Rejection, respond_error, status_of};
+pub use rest::BASE;
+pub use tools::Toolset;
+pub use ws::EVENT_STREAM;
+
+use crate::edge::Edge;
+use crate::problem::respond_with;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderMap, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use synapscale_core::{Error, ErrorKind, Result};
+use synapscale_ops::Gate;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What can be set of the HTTP faces.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// What clients reach this server by, such as `https://work.example.org`; empty for wherever they are.
+    pub public_url: String,
+    /// The version told in OpenAPI and MCP.
+    pub version: String,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Most time for one request.
+    pub time_limit: Duration,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Names of the operations that `/mcp` always offers as tools.
+    pub mcp_core: Vec<&'static str>,
+    /// Named groups of tools, beside the nouns themselves.
+    pub mcp_toolsets: Vec<Toolset>,
+    /// Values of `Host` that `/mcp` answers to; empty for all, since every call carries a token that no page has.
+    pub mcp_allowed_hosts: Vec<String>,
+    /// Most open event streams per workspace.
+    pub max_streams_per_tenant: usize,
+    /// Counts what outlives a request; the server waits for it at the end.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server goes down.
+    pub shutdown: CancellationToken,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        ApiConfig {
+            public_url: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            max_body_bytes: 1024 * 1024,
+            time_limit: Duration::from_secs(30),
+            trusted_proxies: Vec::new(),
+            mcp_core: Vec::new(),
+            mcp_toolsets: Vec::new(),
+            mcp_allowed_hosts: Vec::new(),
+            max_streams_per_tenant: 1000,
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        }
+    }
+}
+
+/// All HTTP routes. `extra` holds the server's own and the domains' raw ones, with full paths: they pass the same edge
+/// (request id, panic guard, body limit, headers, metrics, log) and find an [`Inbound`] in their request.
+///
+/// Serve it with `into_make_service_with_connect_info::<Peer>()`.
+///
+/// # Errors
+/// When the OpenAPI document cannot be written.
+///
+/// # Panics
+/// As axum does, when `extra` claims a path that is taken.
+pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra: Router) -> Result<Router> {
+    let spec = openapi::served(gate.registry(), &config.version, &config.public_url)?;
+    let spec = get(move |headers: HeaderMap| std::future::ready(spec.respond(&headers)));
+    let edge = Arc::new(Edge {
+        auth,
+        clock: gate.store().clock().clone(),
+        trusted_proxies: config.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
+        time_limit: config.time_limit,
+        max_body_bytes: config.max_body_bytes,
+    });
+    let streams = ws::Streams {
+        store: gate.store().clone(),
+        tasks: config.tasks.clone(),
+        shutdown: config.shutdown.clone(),
+        most_per_tenant: config.max_streams_per_tenant,
+        open: Arc::default(),
+    };
+    let mcp = mcp::McpSettings {
+        core: config.mcp_core,
+        toolsets: config.mcp_toolsets,
+        allowed_hosts: config.mcp_allowed_hosts,
+        max_body_bytes: config.max_body_bytes,
+        time_limit: config.time_limit,
+        version: config.version,
+        shutdown: config.shutdown,
+    };
+    let router = rest::routes(&gate)
+        .route(&format!("{BASE}/openapi.json"), spec)
+        .merge(ws::routes(streams))
+        .merge(mcp::routes(&gate, mcp))
+        .merge(docs::routes())
+        .merge(extra)
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(DefaultBodyLimit::max(config.max_body_bytes))
+        .layer(middleware::from_fn_with_state(edge, edge::edge));
+    Ok(router)
+}
+
+async fn no_route(request: Request) -> Response {
+    let error = Error::new(ErrorKind::NotFound, "no_such_route", "Nothing is served at this address.");
+    match Inbound::of(request.extensions()) {
+        Ok(inbound) => respond_error(&error, inbound.request_id),
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+async fn no_method(request: Request) -> Response {
+    let words = "This address does not serve this method; the Allow header names those it does.";
+    let error = Error::new(ErrorKind::Unsupported, "method_not_allowed", words);
+    match Inbound::of(request.extensions()) {
+        Ok(inbound) => respond_with(&error, inbound.request_id, StatusCode::METHOD_NOT_ALLOWED),
+        Err(rejection) => rejection.into_response(),
+    }
+}

@@ -75,7 +75,7 @@ impl Open {
             return Err(Error::rate_limited(RECHECK).with_code("too_many_streams"));
         }
         *count += 1;
-        gauge!("synapscale_event_streams").increment(1);
+        gauge!("synapscale_event_streams").increment(1.0);
         Ok(Place {
             open: self.clone(),
             tenant,
@@ -92,7 +92,7 @@ impl Drop for Place {
                 counts.remove(&self.tenant);
             }
         }
-        gauge!("synapscale_event_streams").decrement(1);
+        gauge!("synapscale_event_streams").decrement(1.0);
     }
 }
 
@@ -113,7 +113,8 @@ async fn open(State(streams): State<Arc<Streams>>, request: Request) -> Response
         Ok(session) => session,
         Err(error) => return respond_error(&error, inbound.request_id),
     };
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+    let upgrade: Result<WebSocketUpgrade, _> = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+    let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => {
             tracing::debug!(%rejection, "no WebSocket handshake");
@@ -134,7 +135,7 @@ async fn open(State(streams): State<Arc<Streams>>, request: Request) -> Response
 }
 
 /// What the query says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Wish {
     since: Option<Cursor>,
     filter: EventFilter,
@@ -256,7 +257,7 @@ impl Session {
         };
         let mut step = send_control(socket, &hello).await;
         let mut quiet_until = Instant::now() + HEARTBEAT;
-        while let Step::Go = step {
+        while step == Step::Go {
             step = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => Step::end(close_code::RESTART, "the server is going down"),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use synapscale_core::{Actor, Ctx, Error, FieldError, Result, TenantId, new_id};
+use synapscale_core::{Actor, Channel, Ctx, Error, FieldError, Result, TenantId, new_id};
 use synapscale_ops::{Gate, Module};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
 use synapscale_store::{Scoped, Store, Tx};
@@ -94,7 +94,7 @@ impl Engine {
             arrivals: tokio::sync::Mutex::new(Some(arrivals)),
             heartbeat: AtomicI64::new(0),
         }));
-        gate.set_external(Arc::new(external::Runner(engine.clone())));
+        gate.set_external(Arc::new(external::Runner(gate.clone())));
         engine
     }
 
@@ -176,6 +176,7 @@ impl Engine {
         let ctx = self.0.principals.ctx_for(head.tenant, head.principal, head.on_behalf_of).await?;
         let mut origin = ctx.origin().clone();
         origin.run = Some(head.id);
+        origin.channel = Channel::Run;
         Ok(ctx.with_origin(origin).with_correlation(head.correlation))
     }
 

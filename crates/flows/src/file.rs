@@ -3,7 +3,7 @@
 
 use crate::hooks::scheme_of;
 use crate::hooks::verify::Scheme;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Most hours for which a repeated delivery is recognised.
 pub(crate) const MAX_DEDUPE_HOURS: i64 = 720;
@@ -11,7 +11,7 @@ pub(crate) const MAX_DEDUPE_HOURS: i64 = 720;
 const DEDUPE_HOURS: i64 = 24;
 /// Longest title and description that are kept beside the file, in characters.
 const MAX_TITLE: usize = 200;
-const MAX_DESCRIPTION: usize = 4000;
+const MAX_DESCRIPTION: usize = 10_000;
 /// How long a run may work unless the file says otherwise, in seconds.
 const EXECUTION_TIMEOUT_S: i64 = 3600;
 
@@ -41,24 +41,23 @@ pub(crate) struct Summary {
 impl Summary {
     /// Reads `file`.
     pub fn of(file: &Map<String, Value>) -> Self {
-        let nodes: Vec<(String, &Value)> = nodes(file);
-        let is = |node: &Value, name: &str| kind(node) == name;
-        let ids = |name: &str| nodes.iter().filter(|(_, node)| is(node, name)).map(|(id, _)| id.clone()).collect();
-        let manual: Vec<String> = ids("trigger.manual");
-        let hooks: Vec<HookNode> =
-            nodes.iter().filter(|(_, node)| is(node, "trigger.webhook")).map(|(id, node)| hook(id, node)).collect();
+        let empty = Map::new();
+        let nodes = file.get("nodes").and_then(Value::as_object).unwrap_or(&empty);
+        let of_kind = |name: &'static str| nodes.iter().filter(move |(_, node)| kind(node) == name);
+        let manual: Vec<String> = of_kind("trigger.manual").map(|(id, _)| id.clone()).collect();
+        let hooks: Vec<HookNode> = of_kind("trigger.webhook").map(|(id, node)| hook(id, node)).collect();
         let text = |field: &str, most: usize| -> String {
             file.get(field).and_then(Value::as_str).unwrap_or_default().chars().take(most).collect()
         };
         Summary {
             title: text("title", MAX_TITLE),
             description: text("description", MAX_DESCRIPTION),
-            execution_timeout: file.get("execution_timeout").and_then(seconds).unwrap_or(EXECUTION_TIMEOUT_S),
-            retry_policy: file.get("retry").cloned().unwrap_or_else(|| Value::Object(Map::new())),
+            execution_timeout: file.get("execution_timeout").and_then(Value::as_i64).unwrap_or(EXECUTION_TIMEOUT_S),
+            retry_policy: file.get("retry").filter(|retry| retry.is_object()).cloned().unwrap_or_else(|| json!({})),
             triggers: manual.into_iter().chain(hooks.iter().map(|hook| hook.node.clone())).collect(),
-            responds: nodes.iter().any(|(_, node)| is(node, "respond")),
+            responds: of_kind("respond").next().is_some(),
             nodes: nodes.len(),
-            edges: file.get("edges").and_then(Value::as_array).map_or(0, Vec::len),
+            edges: nodes.values().map(edges_into).sum(),
             hooks,
         }
     }
@@ -75,15 +74,12 @@ impl Summary {
     }
 }
 
-/// The nodes with their ids, from a map by id or from a list of nodes that carry theirs.
-fn nodes(file: &Map<String, Value>) -> Vec<(String, &Value)> {
-    match file.get("nodes") {
-        Some(Value::Object(map)) => map.iter().map(|(id, node)| (id.clone(), node)).collect(),
-        Some(Value::Array(list)) => list
-            .iter()
-            .filter_map(|node| Some((node.get("id")?.as_str()?.to_owned(), node)))
-            .collect(),
-        _ => Vec::new(),
+/// How many predecessors a node names.
+fn edges_into(node: &Value) -> usize {
+    match node.get("after") {
+        Some(Value::String(_)) => 1,
+        Some(Value::Array(list)) => list.len(),
+        _ => 0,
     }
 }
 
@@ -105,14 +101,9 @@ fn hook(id: &str, node: &Value) -> HookNode {
     }
 }
 
-fn seconds(value: &Value) -> Option<i64> {
-    value.as_i64().filter(|seconds| *seconds > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn summary(file: Value) -> Summary {
         Summary::of(file.as_object().expect("object"))
@@ -125,13 +116,12 @@ mod tests {
             "nodes": {
                 "by_hand": {"kind": "trigger.manual@1"},
                 "hook": {"kind": "trigger.webhook@1", "with": {"scheme": "github", "dedupe_hours": 48}},
-                "say": {"kind": "respond@1"},
+                "say": {"kind": "respond@1", "after": ["hook", "by_hand"]},
             },
-            "edges": [{"from": "hook", "to": "say"}],
         }));
         assert_eq!(read.triggers, ["by_hand", "hook"]);
         assert_eq!(read.hooks, [HookNode { node: "hook".to_owned(), scheme: Scheme::Github, dedupe_hours: 48 }]);
-        assert_eq!((read.nodes, read.edges, read.responds), (3, 1, true));
+        assert_eq!((read.nodes, read.edges, read.responds), (3, 2, true));
         assert_eq!(read.default_trigger(), Some("by_hand"));
         assert_eq!((read.title.as_str(), read.execution_timeout), ("T", 3600));
     }

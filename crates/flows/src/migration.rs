@@ -22,9 +22,9 @@ fn workflows() -> Table {
         "workflows",
         [
             uuid("id"),
-            text("name").max(63),
+            text("name").max(64),
             text("title").max(200).default(""),
-            text("description").max(4000).default(""),
+            text("description").max(10_000).default(""),
             text("status").one_of(STATUSES).default("draft"),
             integer("version").default("1"),
             integer("execution_timeout").default("3600"),

@@ -48,7 +48,9 @@ pub async fn create(tx: &Tx, input: &CreateKey) -> Result<KeyCreated> {
     if input.expires_at.is_some_and(|end| end <= ctx.clock().now()) {
         return Err(Error::invalid("/expires_at", "past", "This time has passed."));
     }
-    let bound = caller::role_here(tx, user_id).await?.ok_or_else(|| Error::not_found("member"))?;
+    let bound = caller::role_here(tx, user_id)
+        .await?
+        .ok_or_else(|| Error::not_found("member"))?;
     within_rank(caller::role(tx).await?, bound)?;
     let scopes = scopes(tx, input, user_id).await?;
     tx.lock(&format!("identity/keys/{user_id}")).await?;
@@ -63,7 +65,10 @@ pub async fn create(tx: &Tx, input: &CreateKey) -> Result<KeyCreated> {
         created_by: ctx.actor().id,
     };
     let view = write(tx, new, &key).await?;
-    Ok(KeyCreated { key: view, secret: key.text.to_string() })
+    Ok(KeyCreated {
+        key: view,
+        secret: key.text.to_string(),
+    })
 }
 
 /// Writes a key and tells of it.
@@ -135,15 +140,26 @@ fn covered(asked: &[String], grants: &Grants) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     for (index, scope) in asked.iter().enumerate() {
         let mut refuse = |code: &'static str, message: String| {
-            wrong.push(FieldError { pointer: format!("/scopes/{index}"), code: code.into(), message });
+            wrong.push(FieldError {
+                pointer: format!("/scopes/{index}"),
+                code: code.into(),
+                message,
+            });
         };
         if let Err(error) = PermissionSet::parse(&[scope]) {
             refuse("scope", format!("{error}."));
             continue;
         }
-        let whole = if scope == EVERYTHING { "*:*" } else { scope.as_str() };
+        let whole = if scope == EVERYTHING {
+            "*:*"
+        } else {
+            scope.as_str()
+        };
         if !grants.allows(whole) {
-            refuse("scope_too_broad", format!("`{scope}` goes beyond what you may do yourself."));
+            refuse(
+                "scope_too_broad",
+                format!("`{scope}` goes beyond what you may do yourself."),
+            );
         }
     }
     match wrong.is_empty() {
@@ -198,7 +214,10 @@ pub async fn list(tx: &Tx, input: &ListKeys) -> Result<Page<KeyView>> {
         .limit(limit + 1)
         .rows(tx)
         .await?;
-    let keys = rows.into_iter().map(KeyView::try_from).collect::<Result<Vec<_>>>()?;
+    let keys = rows
+        .into_iter()
+        .map(KeyView::try_from)
+        .collect::<Result<Vec<_>>>()?;
     Page::cut(keys, limit, |key| key.id)
 }
 
@@ -239,7 +258,10 @@ async fn revoke_rows(tx: &Tx, rows: &[api_key::Model]) -> Result<DateTime<Utc>> 
         .filter(api_key::Column::RevokedAt.is_null());
     tx.run_update(update).await?;
     for row in rows {
-        let event = KeyRevoked { name: row.name.clone(), user_id: row.user_id };
+        let event = KeyRevoked {
+            name: row.name.clone(),
+            user_id: row.user_id,
+        };
         tx.emit(NewEvent::new("key", row.id, &event));
     }
     Ok(now)
@@ -267,9 +289,18 @@ mod tests {
         for scopes in [&["tasks:*"][..], &["tasks:write", "projects:read"]] {
             assert!(covered(&asked(scopes), &some).is_ok(), "{scopes:?}");
         }
-        for scopes in [&["*"][..], &["*:*"], &["*:read"], &["projects:*"], &["tasks:read", "keys:manage"]] {
+        for scopes in [
+            &["*"][..],
+            &["*:*"],
+            &["*:read"],
+            &["projects:*"],
+            &["tasks:read", "keys:manage"],
+        ] {
             let refused = covered(&asked(scopes), &some).expect_err("refused");
-            assert!(refused.fields().iter().all(|f| f.code == "scope_too_broad"), "{scopes:?}");
+            assert!(
+                refused.fields().iter().all(|f| f.code == "scope_too_broad"),
+                "{scopes:?}"
+            );
         }
         // What two sets allow together is what both allow.
         let both = all.and(PermissionSet::parse(&["tasks:read"]).expect("patterns"));
@@ -279,7 +310,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_scope() {
-        let refused = covered(&asked(&["tasks:read", "tasks", "ta sks:x"]), &grants(&["*"])).expect_err("refused");
+        let refused =
+            covered(&asked(&["tasks:read", "tasks", "ta sks:x"]), &grants(&["*"])).expect_err("refused");
         let pointers: Vec<&str> = refused.fields().iter().map(|f| f.pointer.as_str()).collect();
         assert_eq!(pointers, ["/scopes/1", "/scopes/2"]);
     }
@@ -288,6 +320,9 @@ mod tests {
     fn nobody_makes_a_key_above_their_role() {
         assert!(within_rank(Role::Owner, Role::Owner).is_ok());
         assert!(within_rank(Role::Admin, Role::Member).is_ok());
-        assert_eq!(within_rank(Role::Admin, Role::Owner).expect_err("refused").code(), "role_above_yours");
+        assert_eq!(
+            within_rank(Role::Admin, Role::Owner).expect_err("refused").code(),
+            "role_above_yours"
+        );
     }
 }

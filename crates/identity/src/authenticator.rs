@@ -119,7 +119,11 @@ impl Authenticator {
             }
             ActorKind::Key => {
                 let key = (tenant, actor.id);
-                let holder = self.0.by_id.get(&key, || self.load_by_id(tenant, actor.id)).await?;
+                let holder = self
+                    .0
+                    .by_id
+                    .get(&key, || self.load_by_id(tenant, actor.id))
+                    .await?;
                 holder.and_then(|holder| self.ctx_of(&holder, origin))
             }
             ActorKind::System => Some(Ctx::system(clock).system_in(tenant).with_origin(origin)),
@@ -186,7 +190,11 @@ impl Authenticator {
         Ok((holder, about))
     }
 
-    async fn load_by_id(&self, tenant: TenantId, key_id: Uuid) -> Result<(Option<Arc<KeyHolder>>, [Uuid; 3])> {
+    async fn load_by_id(
+        &self,
+        tenant: TenantId,
+        key_id: Uuid,
+    ) -> Result<(Option<Arc<KeyHolder>>, [Uuid; 3])> {
         let found = self
             .0
             .store

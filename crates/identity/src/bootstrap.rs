@@ -96,7 +96,13 @@ pub async fn bootstrap(store: &Store, clock: &Clock, input: BootstrapInput) -> R
         })
         .await;
     // Two servers that start at once with one configuration: the address is unique, so the second gets here.
-    written.map_err(|error| if error.code() == "already_exists" { already() } else { error })?;
+    written.map_err(|error| {
+        if error.code() == "already_exists" {
+            already()
+        } else {
+            error
+        }
+    })?;
     Ok(Bootstrapped {
         workspace_id,
         user_id: plan.user_id,
@@ -105,7 +111,10 @@ pub async fn bootstrap(store: &Store, clock: &Clock, input: BootstrapInput) -> R
 }
 
 fn already() -> Error {
-    Error::conflict("already_bootstrapped", "There is a user already: the first workspace was made before.")
+    Error::conflict(
+        "already_bootstrapped",
+        "There is a user already: the first workspace was made before.",
+    )
 }
 
 async fn write(tx: &Tx, plan: &Plan) -> Result<()> {

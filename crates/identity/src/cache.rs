@@ -124,7 +124,10 @@ mod tests {
         let loads = AtomicU32::new(0);
         let get = || {
             cache.get(&1, || async {
-                Ok((loads.fetch_add(1, Ordering::Relaxed), [THING, Uuid::nil(), Uuid::nil()]))
+                Ok((
+                    loads.fetch_add(1, Ordering::Relaxed),
+                    [THING, Uuid::nil(), Uuid::nil()],
+                ))
             })
         };
         assert_eq!(get().await.expect("loaded"), 0);

@@ -38,7 +38,11 @@ pub async fn role(tx: &Tx) -> Result<Role> {
 }
 
 fn stranger() -> Error {
-    Error::new(ErrorKind::Forbidden, "not_a_member", "You are not a member of this workspace.")
+    Error::new(
+        ErrorKind::Forbidden,
+        "not_a_member",
+        "You are not a member of this workspace.",
+    )
 }
 
 /// The role of a user in this workspace.

@@ -34,7 +34,10 @@ impl KeyUses {
             .max_capacity(WAITING as u64)
             .time_to_live(PAUSE)
             .build();
-        KeyUses { waiting: Mutex::new(HashMap::new()), written }
+        KeyUses {
+            waiting: Mutex::new(HashMap::new()),
+            written,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, DateTime<Utc>>> {

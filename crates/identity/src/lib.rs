@@ -22,7 +22,7 @@ mod users;
 mod workspaces;
 
 pub use authenticator::Authenticator;
-pub use bootstrap::{Bootstrapped, BootstrapInput, bootstrap};
+pub use bootstrap::{BootstrapInput, Bootstrapped, bootstrap};
 pub use cache::REVOCATION_BOUND;
 pub use migration::migrations;
 pub use model::{KeyCreated, KeyView, MeView, MemberUser, MemberView, NewPassword, UserView, WorkspaceView};

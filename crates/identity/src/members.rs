@@ -35,7 +35,10 @@ pub struct Newcomer {
 /// What is wrong with a field; `busy` when too many passwords wait.
 pub async fn prepare(auth: &Authenticator, input: AddMember) -> Result<Newcomer> {
     let email = rules::email(&input.email, "/email")?;
-    let full_name = input.full_name.map(|name| rules::name(&name, 200, "/full_name")).transpose()?;
+    let full_name = input
+        .full_name
+        .map(|name| rules::name(&name, 200, "/full_name"))
+        .transpose()?;
     let password_hash = match input.password {
         None => None,
         Some(secret) => {
@@ -43,7 +46,12 @@ pub async fn prepare(auth: &Authenticator, input: AddMember) -> Result<Newcomer>
             Some(auth.passwords().hash(secret.0).await?)
         }
     };
-    Ok(Newcomer { email, full_name, role: input.role, password_hash })
+    Ok(Newcomer {
+        email,
+        full_name,
+        role: input.role,
+        password_hash,
+    })
 }
 
 /// The members, by user id.
@@ -111,7 +119,10 @@ pub async fn join(tx: &Tx, user_id: Uuid, role: Role) -> Result<membership::Mode
         updated_at: now,
     };
     if !tx.insert_new::<membership::Entity>(row.clone()).await? {
-        return Err(Error::conflict("already_member", "This user is a member already."));
+        return Err(Error::conflict(
+            "already_member",
+            "This user is a member already.",
+        ));
     }
     tx.emit(NewEvent::new("member", user_id, &MemberAdded { user_id, role }));
     Ok(row)
@@ -123,8 +134,13 @@ pub async fn join(tx: &Tx, user_id: Uuid, role: Role) -> Result<membership::Mode
 /// `not_found`, `owners_only`, `last_owner`.
 pub async fn update(tx: &Tx, auth: &Authenticator, user_id: Uuid, role: Role) -> Result<MemberView> {
     tx.lock(LOCK).await?;
-    let mut row = caller::find(tx, user_id).await?.ok_or_else(|| Error::not_found("member"))?;
-    let user = users::by_ids(tx, [user_id]).await?.pop().ok_or_else(|| Error::not_found("member"))?;
+    let mut row = caller::find(tx, user_id)
+        .await?
+        .ok_or_else(|| Error::not_found("member"))?;
+    let user = users::by_ids(tx, [user_id])
+        .await?
+        .pop()
+        .ok_or_else(|| Error::not_found("member"))?;
     let old = Role::parse(&row.role)?;
     if old == role {
         return MemberView::of(row, user);
@@ -141,7 +157,10 @@ pub async fn update(tx: &Tx, auth: &Authenticator, user_id: Uuid, role: Role) ->
         .col_expr(membership::Column::UpdatedAt, Expr::val(row.updated_at))
         .filter(membership::Column::UserId.eq(user_id));
     tx.run_update(update).await?;
-    let change = Change { before: old.as_str().into(), after: role.as_str().into() };
+    let change = Change {
+        before: old.as_str().into(),
+        after: role.as_str().into(),
+    };
     let event = NewEvent::new("member", user_id, &MemberUpdated { user_id, role });
     tx.emit(event.with_changes(Changes::from([("role".to_owned(), change)])));
     forget(tx, auth, user_id);
@@ -154,7 +173,9 @@ pub async fn update(tx: &Tx, auth: &Authenticator, user_id: Uuid, role: Role) ->
 /// `not_found`, `owners_only`, `last_owner`.
 pub async fn remove(tx: &Tx, auth: &Authenticator, user_id: Uuid) -> Result<MemberRemoved> {
     tx.lock(LOCK).await?;
-    let row = caller::find(tx, user_id).await?.ok_or_else(|| Error::not_found("member"))?;
+    let row = caller::find(tx, user_id)
+        .await?
+        .ok_or_else(|| Error::not_found("member"))?;
     let role = Role::parse(&row.role)?;
     only_owners_touch_owners(caller::role(tx).await?, &[role])?;
     if role == Role::Owner {
@@ -165,9 +186,16 @@ pub async fn remove(tx: &Tx, auth: &Authenticator, user_id: Uuid) -> Result<Memb
         .delete::<membership::Entity>()
         .filter(membership::Column::UserId.eq(user_id));
     tx.run_delete(delete).await?;
-    tx.emit(NewEvent::new("member", user_id, &MemberRemovedEvent { user_id, role }));
+    tx.emit(NewEvent::new(
+        "member",
+        user_id,
+        &MemberRemovedEvent { user_id, role },
+    ));
     forget(tx, auth, user_id);
-    Ok(MemberRemoved { user_id, keys_revoked })
+    Ok(MemberRemoved {
+        user_id,
+        keys_revoked,
+    })
 }
 
 /// Once committed, this process knows at once; others within the bound.
@@ -195,7 +223,10 @@ async fn another_owner(tx: &Tx, than: Uuid) -> Result<()> {
         .row(tx)
         .await?;
     other.map(|_| ()).ok_or_else(|| {
-        Error::conflict("last_owner", "A workspace keeps at least one owner. Make somebody else an owner first.")
+        Error::conflict(
+            "last_owner",
+            "A workspace keeps at least one owner. Make somebody else an owner first.",
+        )
     })
 }
 

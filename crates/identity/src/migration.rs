@@ -77,7 +77,11 @@ fn workspaces() -> Table {
     .seen_by_system()
     .check("workspaces_are_their_own_tenant", "id = tenant_id")
     .index_with(Index::new("workspaces_by_id", &["id"]).unique().across_tenants())
-    .index_with(Index::new("workspaces_by_slug", &["slug"]).unique().across_tenants())
+    .index_with(
+        Index::new("workspaces_by_slug", &["slug"])
+            .unique()
+            .across_tenants(),
+    )
 }
 
 fn memberships() -> Table {
@@ -85,7 +89,9 @@ fn memberships() -> Table {
         "memberships",
         [
             uuid("user_id"),
-            text("role").one_of(&["owner", "admin", "member", "viewer"]).default("member"),
+            text("role")
+                .one_of(&["owner", "admin", "member", "viewer"])
+                .default("member"),
             timestamp("created_at"),
             timestamp("updated_at"),
         ],
@@ -118,6 +124,10 @@ fn api_keys() -> Table {
     .references_global("tenant_id", "workspaces")
     .references_global("user_id", "users")
     .index("api_keys_by_user", &["user_id"])
-    .index_with(Index::new("api_keys_by_hash", &["hash"]).unique().across_tenants())
+    .index_with(
+        Index::new("api_keys_by_hash", &["hash"])
+            .unique()
+            .across_tenants(),
+    )
     .index_with(Index::new("api_keys_by_id", &["id"]).unique().across_tenants())
 }

@@ -259,7 +259,9 @@ pub struct KeyCreated {
 
 impl fmt::Debug for KeyCreated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyCreated").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("KeyCreated")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 

@@ -48,7 +48,9 @@ fn workspaces_update() -> Operation {
         .rest(Method::PATCH, "/workspace")
         .revisioned()
         .handle_with(|tx: Tx, input: Arc<UpdateWorkspace>, env: Envelope| async move {
-            workspaces::update(&tx, &input, env.expected_revision).await.map(Done)
+            workspaces::update(&tx, &input, env.expected_revision)
+                .await
+                .map(Done)
         })
 }
 
@@ -74,7 +76,9 @@ fn users_update_me() -> Operation {
         .elevated()
         .revisioned()
         .handle_with(|tx: Tx, input: Arc<UpdateMe>, env: Envelope| async move {
-            users::update_me(&tx, &input, env.expected_revision).await.map(Done)
+            users::update_me(&tx, &input, env.expected_revision)
+                .await
+                .map(Done)
         })
 }
 
@@ -119,7 +123,11 @@ fn members_update(auth: Authenticator) -> Operation {
         .elevated()
         .handle(move |tx: Tx, input: Arc<UpdateMember>| {
             let auth = auth.clone();
-            async move { members::update(&tx, &auth, input.user_id, input.role).await.map(Done) }
+            async move {
+                members::update(&tx, &auth, input.user_id, input.role)
+                    .await
+                    .map(Done)
+            }
         })
 }
 

@@ -156,7 +156,13 @@ impl Passwords {
             Error::unavailable("busy", "Too many passwords are being checked. Try again.")
                 .retry_after(Duration::from_secs(2))
         })?;
-        let turn = self.0.running.clone().acquire_owned().await.map_err(Error::internal)?;
+        let turn = self
+            .0
+            .running
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(Error::internal)?;
         // The permits go along: a caller who leaves does not let another hash start while this one still runs.
         let done = tokio::task::spawn_blocking(move || {
             let outcome = job();
@@ -173,14 +179,19 @@ fn hasher() -> Result<Argon2<'static>> {
 }
 
 fn verify(password: &[u8], stored: &str) -> Result<Verdict> {
-    let parsed = PasswordHash::new(stored).map_err(|_| Error::internal("a stored password hash is damaged"))?;
+    let parsed =
+        PasswordHash::new(stored).map_err(|_| Error::internal("a stored password hash is damaged"))?;
     if hasher()?.verify_password(password, &parsed).is_err() {
         return Ok(Verdict::Wrong);
     }
     let params = Params::try_from(&parsed).map_err(Error::internal)?;
     let present = parsed.algorithm.as_str() == Algorithm::Argon2id.as_str()
         && (params.m_cost(), params.t_cost(), params.p_cost()) == (MEMORY_KIB, PASSES, LANES);
-    Ok(if present { Verdict::Right } else { Verdict::Outdated })
+    Ok(if present {
+        Verdict::Right
+    } else {
+        Verdict::Outdated
+    })
 }
 
 #[cfg(test)]
@@ -201,7 +212,12 @@ mod tests {
         };
         assert_eq!(code("elevenchars").as_deref(), Some("password_length"));
         assert_eq!(code(&"é".repeat(129)).as_deref(), Some("password_length"));
-        for common in ["Password1234", "AAAAAAAAAAAA", "Ada.Lovelace@example.com", "ada.lovelace"] {
+        for common in [
+            "Password1234",
+            "AAAAAAAAAAAA",
+            "Ada.Lovelace@example.com",
+            "ada.lovelace",
+        ] {
             assert_eq!(code(common).as_deref(), Some("password_common"), "{common}");
         }
         for good in ["twelve chars", "日本語のパスワードですよね", &"ab".repeat(64)] {
@@ -211,7 +227,11 @@ mod tests {
 
     #[test]
     fn the_list_holds_nothing_that_length_refuses() {
-        assert!(COMMON.iter().all(|word| (FEWEST..=MOST).contains(&word.chars().count())));
+        assert!(
+            COMMON
+                .iter()
+                .all(|word| (FEWEST..=MOST).contains(&word.chars().count()))
+        );
     }
 
     #[tokio::test]
@@ -226,9 +246,18 @@ mod tests {
         assert_eq!(verdict("twelve chars", Some(hash.clone())).await, Verdict::Right);
         assert_eq!(verdict("twelve charS", Some(hash)).await, Verdict::Wrong);
         assert_eq!(verdict("twelve chars", None).await, Verdict::Wrong);
-        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).expect("params"));
+        let weak = Argon2::new(
+            Algorithm::Argon2id,
+            Version::V0x13,
+            Params::new(64, 1, 1, None).expect("params"),
+        );
         let old = weak.hash_password(b"twelve chars").expect("hashed").to_string();
         assert_eq!(verdict("twelve chars", Some(old)).await, Verdict::Outdated);
-        assert!(passwords.verify(secret("twelve chars"), Some("plain".to_owned())).await.is_err());
+        assert!(
+            passwords
+                .verify(secret("twelve chars"), Some("plain".to_owned()))
+                .await
+                .is_err()
+        );
     }
 }

@@ -124,10 +124,22 @@ mod tests {
 
     #[test]
     fn members_work_and_do_not_govern() {
-        for granted in ["tasks:write", "workflows:run", "approvals:decide", "projects:read", "users:write"] {
+        for granted in [
+            "tasks:write",
+            "workflows:run",
+            "approvals:decide",
+            "projects:read",
+            "users:write",
+        ] {
             assert!(allows(Role::Member, granted), "{granted}");
         }
-        for refused in ["keys:manage", "keys:read", "audit:read", "members:manage", "hooks:manage"] {
+        for refused in [
+            "keys:manage",
+            "keys:read",
+            "audit:read",
+            "members:manage",
+            "hooks:manage",
+        ] {
             assert!(!allows(Role::Member, refused), "{refused}");
         }
         assert!(allows(Role::Admin, "members:manage"));

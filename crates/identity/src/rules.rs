@@ -24,7 +24,10 @@ pub fn email(text: &str, pointer: &str) -> Result<String> {
     let local_ok = (1..=MAX_LOCAL_PART).contains(&local.len()) && local.bytes().all(plain);
     let label_ok = |label: &str| {
         let ends = label.starts_with('-') || label.ends_with('-');
-        !label.is_empty() && label.len() <= 63 && !ends && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        !label.is_empty()
+            && label.len() <= 63
+            && !ends
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     let domain_ok = domain.split('.').all(label_ok);
     match address.len() <= MAX_EMAIL && local_ok && domain_ok {
@@ -44,7 +47,11 @@ pub fn name(text: &str, most: usize, pointer: &str) -> Result<String> {
         return Err(Error::invalid(pointer, "length", message));
     }
     if text.chars().any(char::is_control) {
-        return Err(Error::invalid(pointer, "characters", "Control characters are not allowed."));
+        return Err(Error::invalid(
+            pointer,
+            "characters",
+            "Control characters are not allowed.",
+        ));
     }
     Ok(text.to_owned())
 }
@@ -57,13 +64,19 @@ pub fn name(text: &str, most: usize, pointer: &str) -> Result<String> {
 pub fn timezone(text: &str) -> Result<String> {
     let part_ok = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_uppercase())
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b))
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_+-".contains(&b))
     };
     let parts: Vec<&str> = text.split('/').collect();
     let known = (2..=3).contains(&parts.len()) && parts.iter().all(|part| part_ok(part));
     match text == "UTC" || (text.len() <= 64 && known) {
         true => Ok(text.to_owned()),
-        false => Err(Error::invalid("/timezone", "timezone", "Give `UTC` or an IANA name such as `Europe/Berlin`.")),
+        false => Err(Error::invalid(
+            "/timezone",
+            "timezone",
+            "Give `UTC` or an IANA name such as `Europe/Berlin`.",
+        )),
     }
 }
 
@@ -79,7 +92,11 @@ pub fn language(text: &str) -> Result<String> {
         parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
     match text.len() <= 35 && first_ok && rest_ok {
         true => Ok(text.to_owned()),
-        false => Err(Error::invalid("/language", "language", "Give a language tag such as `en` or `pt-BR`.")),
+        false => Err(Error::invalid(
+            "/language",
+            "language",
+            "Give a language tag such as `en` or `pt-BR`.",
+        )),
     }
 }
 
@@ -89,10 +106,16 @@ pub fn language(text: &str) -> Result<String> {
 /// `url`.
 pub fn picture_url(text: &str) -> Result<String> {
     let web = text.starts_with("https://") || text.starts_with("http://");
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\`".contains(&b));
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"\"<>\\`".contains(&b));
     match web && plain && text.len() <= 2048 {
         true => Ok(text.to_owned()),
-        false => Err(Error::invalid("/avatar_url", "url", "Give an http or https address of at most 2048 characters.")),
+        false => Err(Error::invalid(
+            "/avatar_url",
+            "url",
+            "Give an http or https address of at most 2048 characters.",
+        )),
     }
 }
 
@@ -161,7 +184,11 @@ pub fn slug(name: &str) -> String {
         }
     }
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "workspace".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() {
+        "workspace".to_owned()
+    } else {
+        slug.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -170,12 +197,18 @@ mod tests {
 
     #[test]
     fn addresses_are_lowered_and_checked() {
-        assert_eq!(email(" Ada@Example.COM ", "/email").expect("ok"), "ada@example.com");
+        assert_eq!(
+            email(" Ada@Example.COM ", "/email").expect("ok"),
+            "ada@example.com"
+        );
         assert!(email("root@localhost", "/email").is_ok());
         assert!(email("a.b+c@x-y.example", "/email").is_ok());
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}.com", vec!["b".repeat(60); 5].join("."));
-        for bad in ["", "a", "@", "a@", "@b", "a b@c.de", "a@b..c", "a@-b.c", "a@b@c", "é@b.de", "a@b\n", &long, &longer] {
+        for bad in [
+            "", "a", "@", "a@", "@b", "a b@c.de", "a@b..c", "a@-b.c", "a@b@c", "é@b.de", "a@b\n", &long,
+            &longer,
+        ] {
             let refused = email(bad, "/email");
             let trimmed = bad == "a@b\n";
             assert_eq!(refused.is_ok(), trimmed, "{bad:?}");
@@ -184,10 +217,25 @@ mod tests {
 
     #[test]
     fn zones_and_languages_have_a_form() {
-        for good in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "America/Port-au-Prince"] {
+        for good in [
+            "UTC",
+            "Europe/Berlin",
+            "America/Argentina/Buenos_Aires",
+            "Etc/GMT+5",
+            "America/Port-au-Prince",
+        ] {
             assert!(timezone(good).is_ok(), "{good}");
         }
-        for bad in ["", "utc", "Berlin", "europe/berlin", "A/B/C/D", "Europe/", "../etc", "Europe/Ber lin"] {
+        for bad in [
+            "",
+            "utc",
+            "Berlin",
+            "europe/berlin",
+            "A/B/C/D",
+            "Europe/",
+            "../etc",
+            "Europe/Ber lin",
+        ] {
             assert!(timezone(bad).is_err(), "{bad}");
         }
         for good in ["en", "pt-BR", "zh-Hant-TW"] {
@@ -201,7 +249,13 @@ mod tests {
     #[test]
     fn pictures_come_from_the_web() {
         assert!(picture_url("https://example.com/a.png").is_ok());
-        for bad in ["javascript:alert(1)", "data:image/png;base64,AA", "https://a b", "https://a\"onerror=", ""] {
+        for bad in [
+            "javascript:alert(1)",
+            "data:image/png;base64,AA",
+            "https://a b",
+            "https://a\"onerror=",
+            "",
+        ] {
             assert!(picture_url(bad).is_err(), "{bad}");
         }
     }

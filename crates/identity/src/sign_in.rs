@@ -26,7 +26,10 @@ pub async fn record_sign_in(tx: &Tx, user_id: Uuid, ok: bool) -> Result<()> {
         .filter(ColumnTrait::eq(&user::Column::Id, user_id));
     if ok {
         let update = one
-            .col_expr(user::Column::LoginCount, Expr::col(user::Column::LoginCount).add(1))
+            .col_expr(
+                user::Column::LoginCount,
+                Expr::col(user::Column::LoginCount).add(1),
+            )
             .col_expr(user::Column::LastLoginAt, Expr::val(now))
             .col_expr(user::Column::FailedLoginAttempts, Expr::val(0_i64))
             .col_expr(user::Column::LockedUntil, Expr::val(None::<DateTime<Utc>>));
@@ -34,7 +37,8 @@ pub async fn record_sign_in(tx: &Tx, user_id: Uuid, ok: bool) -> Result<()> {
         return Ok(());
     }
     let failures = Expr::col(user::Column::FailedLoginAttempts).add(1);
-    tx.run_update(one.col_expr(user::Column::FailedLoginAttempts, failures)).await?;
+    tx.run_update(one.col_expr(user::Column::FailedLoginAttempts, failures))
+        .await?;
     let lock = tx
         .update_as_system::<user::Entity>()?
         .filter(ColumnTrait::eq(&user::Column::Id, user_id))

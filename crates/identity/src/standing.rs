@@ -5,8 +5,8 @@ use crate::key::KeyHash;
 use crate::model;
 use crate::roles::Role;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::FromQueryResult;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use std::sync::Arc;
 use synapscale_core::{Error, Grants, PermissionSet, Result, TenantId};
 use synapscale_store::Tx;
@@ -46,7 +46,8 @@ pub async fn role_of(tx: &Tx, tenant: TenantId, user_id: Uuid) -> Result<Option<
         .from(membership::Entity)
         .inner_join(
             user::Entity,
-            Expr::col((user::Entity, user::Column::Id)).equals((membership::Entity, membership::Column::UserId)),
+            Expr::col((user::Entity, user::Column::Id))
+                .equals((membership::Entity, membership::Column::UserId)),
         )
         .inner_join(
             workspace::Entity,

@@ -92,9 +92,18 @@ pub async fn by_ids(tx: &Tx, ids: impl IntoIterator<Item = Uuid>) -> Result<Vec<
 /// `not_found` when no person is behind the call.
 pub async fn me(tx: &Tx) -> Result<MeView> {
     let id = caller::user_of(tx.ctx())?;
-    let role = caller::role_here(tx, id).await?.ok_or_else(|| Error::not_found("user"))?;
-    let row = by_ids(tx, [id]).await?.pop().ok_or_else(|| Error::not_found("user"))?;
-    Ok(MeView { user: UserView::from(row), workspace_id: tx.ctx().tenant().0, role })
+    let role = caller::role_here(tx, id)
+        .await?
+        .ok_or_else(|| Error::not_found("user"))?;
+    let row = by_ids(tx, [id])
+        .await?
+        .pop()
+        .ok_or_else(|| Error::not_found("user"))?;
+    Ok(MeView {
+        user: UserView::from(row),
+        workspace_id: tx.ctx().tenant().0,
+        role,
+    })
 }
 
 /// Changes the caller's own profile.
@@ -114,9 +123,14 @@ pub async fn update_me(tx: &Tx, input: &UpdateMe, expected: Option<i64>) -> Resu
     after.updated_at = now;
     after.revision += 1;
     save(tx, input, &after, before.user.revision, now).await?;
-    let event = UserUpdated { revision: after.revision };
+    let event = UserUpdated {
+        revision: after.revision,
+    };
     tx.emit(NewEvent::new("user", after.id, &event).with_changes(changes));
-    Ok(MeView { user: after, ..before })
+    Ok(MeView {
+        user: after,
+        ..before
+    })
 }
 
 fn apply(input: &UpdateMe, user: &mut UserView) -> Result<()> {
@@ -170,5 +184,9 @@ async fn save(tx: &Tx, input: &UpdateMe, user: &UserView, seen: i64, now: DateTi
 
 /// Somebody else's change was committed between our read and our write.
 pub fn overtaken() -> Error {
-    Error::conflict("changed_meanwhile", "This was changed at the same moment. Read it and try again.").transient()
+    Error::conflict(
+        "changed_meanwhile",
+        "This was changed at the same moment. Read it and try again.",
+    )
+    .transient()
 }

@@ -35,7 +35,10 @@ pub async fn create(tx: &Tx, name: &str, slug: &str) -> Result<()> {
         revision: 1,
     };
     tx.insert::<workspace::Entity>(row).await?;
-    let event = WorkspaceCreated { name: name.to_owned(), slug: slug.to_owned() };
+    let event = WorkspaceCreated {
+        name: name.to_owned(),
+        slug: slug.to_owned(),
+    };
     tx.emit(NewEvent::new("workspace", id, &event));
     Ok(())
 }
@@ -46,7 +49,8 @@ pub async fn create(tx: &Tx, name: &str, slug: &str) -> Result<()> {
 /// `not_found` for the system tenant, which is none.
 pub async fn get(tx: &Tx) -> Result<WorkspaceView> {
     let row = tx.find::<workspace::Entity>().row(tx).await?;
-    row.map(WorkspaceView::from).ok_or_else(|| Error::not_found("workspace"))
+    row.map(WorkspaceView::from)
+        .ok_or_else(|| Error::not_found("workspace"))
 }
 
 /// Changes the workspace.
@@ -62,7 +66,11 @@ pub async fn update(tx: &Tx, input: &UpdateWorkspace, expected: Option<i64>) -> 
     }
     rules::put_object(&input.settings, &mut after.settings, "/settings")?;
     rules::put_object(&input.metadata, &mut after.metadata, "/metadata")?;
-    rules::put_object(&input.features_enabled, &mut after.features_enabled, "/features_enabled")?;
+    rules::put_object(
+        &input.features_enabled,
+        &mut after.features_enabled,
+        "/features_enabled",
+    )?;
     let changes = rules::changes(&before, &after)?;
     if changes.is_empty() {
         return Ok(before);
@@ -85,7 +93,9 @@ pub async fn update(tx: &Tx, input: &UpdateWorkspace, expected: Option<i64>) -> 
     if tx.run_update(update).await? == 0 {
         return Err(overtaken());
     }
-    let event = WorkspaceUpdated { revision: after.revision };
+    let event = WorkspaceUpdated {
+        revision: after.revision,
+    };
     tx.emit(NewEvent::new("workspace", after.id, &event).with_changes(changes));
     Ok(after)
 }

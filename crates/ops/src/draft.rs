@@ -254,13 +254,14 @@ pub struct SlowDraft<R, I, P> {
 
 impl<R, I: Input, P: Send + Sync + 'static> SlowDraft<R, I, P> {
     /// With the handler, which gets what the slow work made.
-    pub fn handle<O, F, Fut>(self, handler: F) -> Operation
+    pub fn handle<O, F, Fut>(mut self, handler: F) -> Operation
     where
         O: Reply,
         R: RevisionOf<O>,
         F: Fn(Tx, Arc<P>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Outcome<O>>> + Send + 'static,
     {
+        self.meta.slow = true;
         let bind = bind_slow::<I, P, O, R, _, _>(self.prepare, move |tx, made, _| handler(tx, made));
         finish::<I, O>(self.meta, bind)
     }
@@ -274,6 +275,7 @@ impl<R, I: Input, P: Send + Sync + 'static> SlowDraft<R, I, P> {
         Fut: Future<Output = Result<Outcome<O>>> + Send + 'static,
     {
         self.meta.takes_envelope = true;
+        self.meta.slow = true;
         let bind = bind_slow::<I, P, O, R, _, _>(self.prepare, handler);
         finish::<I, O>(self.meta, bind)
     }

@@ -56,6 +56,8 @@ pub(crate) struct Meta {
     pub revisioned: bool,
     /// The handler is given the envelope, and so can hold to an expected revision.
     pub takes_envelope: bool,
+    /// There is work before the transaction.
+    pub slow: bool,
 }
 
 impl Meta {
@@ -74,6 +76,7 @@ impl Meta {
             rest: None,
             revisioned: false,
             takes_envelope: false,
+            slow: false,
         }
     }
 }
@@ -161,6 +164,11 @@ impl Operation {
     }
 
     /// Whether its transaction sees the rows of all tenants where a table allows that.
+    pub fn has_prepare(&self) -> bool {
+        self.0.meta.slow
+    }
+
+    /// Whether its transaction is opened to all tenants.
     pub fn is_elevated(&self) -> bool {
         self.0.meta.elevated
     }

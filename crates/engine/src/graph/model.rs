@@ -28,7 +28,7 @@ pub struct GraphFile {
     pub title: Option<String>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 10_000))]
+    #[schemars(length(min = 1, max = 10_000))]
     pub description: Option<String>,
     /// Seconds of work a run may take; waiting does not count. 3600 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -421,7 +421,8 @@ impl CompiledGraph {
 
     /// The edges that leave `node`.
     pub fn outgoing(&self, node: usize) -> impl Iterator<Item = &Edge> {
-        self.links.get(node).into_iter().flat_map(|links| links.outgoing.iter()).filter_map(|edge| self.edges.get(*edge))
+        let links = self.links.get(node).into_iter();
+        links.flat_map(|links| links.outgoing.iter()).filter_map(move |edge| self.edges.get(*edge))
     }
 
     /// How many edges lead to `node`.

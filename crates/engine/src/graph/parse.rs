@@ -208,7 +208,7 @@ impl<'v, 'p> Fields<'v, 'p> {
     /// One of a few words.
     fn word<T: DeserializeOwned>(&mut self, name: &str, words: &str) -> Option<T> {
         let value = self.get(name)?;
-        let word = T::deserialize(value).ok();
+        let word = <T as serde::Deserialize<'_>>::deserialize(value).ok();
         if word.is_none() {
             self.wrong(name, "one_of", format!("`{name}` is one of: {words}."));
         }

@@ -55,5 +55,5 @@ pub(crate) async fn call(engine: &Engine, ctx: &Ctx, key: String, config: &Value
     let mut call = read(config)?;
     call.envelope.idempotency_key = Some(key);
     let answer = engine.gate().call(ctx, &call.operation, call.input, call.envelope, Sink::none()).await?;
-    answer.outcome?.to_value()
+    answer.output.to_value()
 }

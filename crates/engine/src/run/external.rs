@@ -12,8 +12,8 @@ use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synapscale_core::{Ctx, Error, ErrorKind, Result};
-use synapscale_ops::{Answer, ExternalRunner, Prepared};
+use synapscale_core::{Ctx, Error, ErrorKind, Result, new_id};
+use synapscale_ops::{Answer, ExternalRunner, Gate, Prepared};
 
 /// No outside call takes longer, whatever the node says.
 const LONGEST_CALL: Duration = Duration::from_secs(3600);
@@ -74,13 +74,13 @@ fn lost(kind: ErrorKind) -> Error {
     Error::new(kind, "outcome_unknown", "The worker died during this call; whether it took effect is not known.")
 }
 
-/// Runs a single external operation for the gate.
-pub(crate) struct Runner(pub Engine);
+/// Performs an external operation that was called directly, outside of any workflow.
+pub(crate) struct Runner(pub Gate);
 
 #[async_trait]
 impl ExternalRunner for Runner {
-    async fn run_external(&self, ctx: &Ctx, prepared: Prepared) -> Result<Answer> {
-        let _ = (&self.0, ctx);
-        prepared.call_external().await
+    async fn run_external(&self, _ctx: &Ctx, prepared: Prepared) -> Result<Answer> {
+        let key = prepared.envelope().idempotency_key.clone().unwrap_or_else(|| new_id().to_string());
+        self.0.perform(&prepared, key).await
     }
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use synapscale_core::{Ctx, Error, Result};
 use synapscale_ops::{Page, page};
-use synapscale_store::orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
+use synapscale_store::orm::{ColumnTrait, Condition, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synapscale_api::{Inbound, respond_error};
 use synapscale_core::{Actor, Channel, Ctx, Error, ErrorKind, Grants, PermissionSet, Result};
-use synapscale_engine::{Engine, Started};
+use synapscale_engine::{Engine, Response as RunResponse, Started};
 use synapscale_ops::{Envelope, Gate, Sink};
 use synapscale_store::Store;
 use uuid::Uuid;
@@ -60,9 +60,10 @@ pub fn routes(state: HookState) -> Router {
     Router::new().route("/hooks/{token}", post(receive)).with_state(state)
 }
 
-/// A delivery's run.
+/// A delivery's run, and its answer if the first burst gave one.
 struct Accepted {
-    started: Started,
+    run_id: Uuid,
+    response: Option<RunResponse>,
     repeated: bool,
 }
 
@@ -109,13 +110,14 @@ async fn answer_delivery(state: &HookState, token: &str, inbound: &Inbound, requ
     let ctx = delivery_ctx(state, &hook, inbound);
     let accepted = accept(state, &ctx, &hook, verified, input).await?;
     count(if accepted.repeated { "repeated" } else { "started" });
-    let run_id = accepted.started.run_id;
-    if let Some(response) = &accepted.started.response {
+    let run_id = accepted.run_id;
+    if let Some(response) = &accepted.response {
         return Ok(answer::from_run(response, run_id));
     }
     if !hook.responds {
         return Ok(answer::accepted(run_id));
     }
+    // For a repetition this is the first copy's answer, which usually stands already.
     let left = RESPOND_WITHIN.saturating_sub(began.elapsed());
     let response = state.0.engine.wait_response(&ctx, run_id, left).await?;
     Ok(response.map_or_else(|| answer::accepted(run_id), |response| answer::from_run(&response, run_id)))
@@ -148,26 +150,15 @@ async fn accept(state: &HookState, ctx: &Ctx, hook: &Hook, verified: Verified, i
     }
     match state.0.gate.call(ctx, DELIVER, call, Envelope::default(), Sink::none()).await {
         Ok(answer) => {
-            let started = serde_json::from_value(answer.output.to_value()?).map_err(Error::internal)?;
-            Ok(Accepted { started, repeated: false })
+            let started: Started = serde_json::from_value(answer.output.to_value()?).map_err(Error::internal)?;
+            Ok(Accepted { run_id: started.run_id, response: started.response, repeated: false })
         }
         Err(error) if error.code() == REPEATED => {
             let run_id = deliver::first_run(state.store(), ctx, &delivery).await?;
-            Ok(Accepted { started: earlier(state, ctx, run_id).await?, repeated: true })
+            Ok(Accepted { run_id, response: None, repeated: true })
         }
         Err(error) => Err(error),
     }
-}
-
-/// The run of the first copy, with its answer if it has one by now.
-async fn earlier(state: &HookState, ctx: &Ctx, run_id: Uuid) -> Result<Started> {
-    let engine = state.0.engine.clone();
-    let run = state.store().read(ctx, |tx| {
-        let engine = engine.clone();
-        async move { engine.run(&tx, run_id).await }
-    });
-    let run = run.await?;
-    Ok(Started { run_id, status: run.status, response: run.response })
 }
 
 /// A refused delivery as an error. What is missing or does not fit is a matter of credentials; what cannot be read is not.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use synapscale_core::{Actor, Error, FieldError, Result};
-use synapscale_engine::graph::Problem;
+use synapscale_engine::graph::{Problem, pin};
 use synapscale_engine::{NewRun, Started, WorkflowRef};
 use synapscale_ops::Outcome::Done;
 use synapscale_ops::{Envelope, Method, Operation, Page, Patch, Prepare, page};
@@ -112,8 +112,8 @@ fn check(flows: &Flows, file: &Map<String, Value>) -> Result<Validation> {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApplyWorkflow {
-    /// The workflow's name: small letters, digits, `-` and `_`.
-    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9_-]{0,62}$"))]
+    /// The workflow's name, which the file has too: lower-case letters, digits and hyphens.
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,64}$"))]
     pub name: String,
     /// The workflow file as JSON.
     pub file: Map<String, Value>,
@@ -156,7 +156,9 @@ fn read_file(flows: &Flows, cx: &Prepare, input: ApplyWorkflow) -> Result<Applyi
     }
     let summary = Summary::of(&input.file);
     let file = Value::Object(input.file);
-    flows.engine()?.compile(&file).map_err(faults)?;
+    let graph = flows.engine()?.compile(&file).map_err(faults)?;
+    // A later version of a node kind must not change what was applied.
+    let file = pin(&file, &graph);
     Ok(Applying { name: input.name, file, summary, secrets: cx.store.secrets().clone() })
 }
 
@@ -211,7 +213,7 @@ fn list() -> Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetWorkflow {
     /// The workflow's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 64))]
     pub name: String,
     /// The version whose file to read; the current one unless given.
     #[serde(default)]
@@ -241,7 +243,7 @@ fn get() -> Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListVersions {
     /// The workflow's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 64))]
     pub name: String,
     /// Most items to return; 50 unless given.
     #[serde(default)]
@@ -276,7 +278,7 @@ fn versions() -> Operation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunWorkflow {
     /// The workflow's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 64))]
     pub name: String,
     /// What expressions see as `input`; an empty object unless given.
     #[serde(default)]
@@ -365,7 +367,7 @@ async fn pin(tx: &Tx, row: &workflow::Model, input: &RunWorkflow) -> Result<Pinn
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateWorkflow {
     /// The workflow's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 64))]
     pub name: String,
     /// A line for people.
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
@@ -373,7 +375,7 @@ pub(crate) struct UpdateWorkflow {
     pub title: Patch<String>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
-    #[schemars(length(max = 4000))]
+    #[schemars(length(max = 10_000))]
     pub description: Patch<String>,
     /// Whether it takes runs: active, paused or archived.
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
@@ -422,7 +424,7 @@ fn patch(row: &mut workflow::Model, input: &UpdateWorkflow) -> Result<()> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeleteWorkflow {
     /// The workflow's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 64))]
     pub name: String,
 }
 

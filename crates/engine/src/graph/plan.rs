@@ -1,0 +1,312 @@
+//! What runs next: pure scheduling over the states of a run's steps, without I/O, clock or randomness.
+//!
+//! A run is a fold: [`Frontier::new`] with its trigger, then one [`Frontier::settle`] for each step that came to an end,
+//! in the order of the journal. The same order gives the same frontier, so a worker that takes a run over continues
+//! where the last one stopped.
+//!
+//! An edge is *alive* once its source left by the edge's port, and *dead* once the source left by another port or was
+//! skipped; before that it is *open*. [`Join`] says what a node with several incoming edges makes of them. `all` does not
+//! mean that every edge is alive: of the branches of a switch only one is, and they may meet again in one node. It waits
+//! until no edge is open, and runs if at least one is alive.
+
+use super::model::{CompiledGraph, Join, OnError};
+use super::{PORT_ERROR, PORT_OUT};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+/// Which round of which loops a step belongs to. There are no loops in this version: it is always empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct IterationPath(String);
+
+impl IterationPath {
+    /// Whether it is outside of all loops.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As it stands in the journal.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for IterationPath {
+    fn from(path: String) -> Self {
+        IterationPath(path)
+    }
+}
+
+impl fmt::Display for IterationPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A step of a run: a node, in a round of the loops around it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StepKey {
+    /// The node's number in its graph.
+    pub node: usize,
+    /// The round.
+    pub path: IterationPath,
+}
+
+impl StepKey {
+    /// The step of a node outside of all loops.
+    pub fn root(node: usize) -> Self {
+        StepKey { node, path: IterationPath::default() }
+    }
+}
+
+/// Where a step stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NodeState {
+    /// Its incoming edges have not decided yet.
+    #[default]
+    Pending,
+    /// It may start.
+    Ready,
+    /// It was started.
+    Running {
+        /// Which try, from 1.
+        attempt: i64,
+    },
+    /// It waits for a time, a retry or a person.
+    Waiting,
+    /// It left by a port.
+    Done {
+        /// Which one; `error` for a failure that goes on at a branch.
+        port: Arc<str>,
+    },
+    /// No edge led to it.
+    Skipped,
+    /// It failed for good, and the run with it.
+    Failed,
+}
+
+impl NodeState {
+    /// Whether nothing more is expected of it.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, NodeState::Done { .. } | NodeState::Skipped | NodeState::Failed)
+    }
+}
+
+/// How a step came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It left by this port.
+    Done {
+        /// One of the node's ports.
+        port: String,
+    },
+    /// It failed for good. The node's `on_error` says what follows: [`OnError::Branch`] is the same as `Done` by
+    /// `error`, [`OnError::Continue`] as `Done` by `out`, [`OnError::Fail`] ends the run.
+    Failed,
+    /// It is not to run.
+    Skipped,
+}
+
+/// What follows from a step's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// This step may start. Told once for each step.
+    Ready(StepKey),
+    /// This step will not run.
+    Skip(StepKey),
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every step is done or skipped.
+    Succeeded,
+    /// A step failed for good.
+    Failed {
+        /// The first such node by number.
+        node: usize,
+    },
+}
+
+/// The steps of one run. Cheap to clone: a burst that is tried again starts from a copy.
+#[derive(Clone, Debug)]
+pub struct Frontier {
+    states: Vec<NodeState>,
+    tallies: Vec<Tally>,
+    /// Steps that are not settled.
+    open: usize,
+    failed: BTreeSet<usize>,
+}
+
+/// The incoming edges of a node that have decided.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    alive: usize,
+    dead: usize,
+}
+
+enum Verdict {
+    Run,
+    Skip,
+    Open,
+}
+
+impl Frontier {
+    /// A run that starts at `trigger`; the other triggers, and what only they lead to, are skipped.
+    pub fn new(graph: &CompiledGraph, trigger: usize) -> (Frontier, Vec<Transition>) {
+        let mut frontier = Frontier {
+            states: vec![NodeState::Pending; graph.len()],
+            tallies: vec![Tally::default(); graph.len()],
+            open: graph.len(),
+            failed: BTreeSet::new(),
+        };
+        let mut moved = Vec::new();
+        if let Some(state) = frontier.states.get_mut(trigger) {
+            *state = NodeState::Ready;
+            moved.push(Transition::Ready(StepKey::root(trigger)));
+        }
+        for other in graph.triggers().iter().copied().filter(|other| *other != trigger) {
+            moved.push(Transition::Skip(StepKey::root(other)));
+            frontier.end(other, NodeState::Skipped);
+            frontier.follow(graph, other, None, &mut moved);
+        }
+        (frontier, moved)
+    }
+
+    /// Takes a step's end in and says what follows. A step that has settled already changes nothing, so a row may be
+    /// taken in twice; the exception is a failed one, which may be tried again by hand and then be done. After a failure
+    /// the frontier goes on with what is under way; its caller starts nothing new while [`Frontier::outcome`] is failed.
+    pub fn settle(&mut self, graph: &CompiledGraph, key: StepKey, settled: Settled) -> Vec<Transition> {
+        let mut moved = Vec::new();
+        let Some(state) = self.state(&key) else { return moved };
+        if state.is_settled() && *state != NodeState::Failed {
+            return moved;
+        }
+        let port: Option<Arc<str>> = match settled {
+            Settled::Done { port } => Some(port.into()),
+            Settled::Skipped => None,
+            Settled::Failed => match graph.node(key.node).on_error {
+                OnError::Branch => Some(PORT_ERROR.into()),
+                OnError::Continue => Some(PORT_OUT.into()),
+                OnError::Fail => {
+                    self.end(key.node, NodeState::Failed);
+                    return moved;
+                }
+            },
+        };
+        let state = match &port {
+            Some(port) => NodeState::Done { port: port.clone() },
+            None => NodeState::Skipped,
+        };
+        self.end(key.node, state);
+        self.follow(graph, key.node, port, &mut moved);
+        moved
+    }
+
+    /// Notes that a step has started its `attempt`th try. For display; nothing follows from it.
+    pub fn begin(&mut self, key: &StepKey, attempt: i64) {
+        self.note(key, NodeState::Running { attempt });
+    }
+
+    /// Notes that a step waits. For display; nothing follows from it.
+    pub fn wait(&mut self, key: &StepKey) {
+        self.note(key, NodeState::Waiting);
+    }
+
+    fn note(&mut self, key: &StepKey, now: NodeState) {
+        if key.path.is_root()
+            && let Some(state) = self.states.get_mut(key.node)
+            && matches!(state, NodeState::Ready | NodeState::Running { .. } | NodeState::Waiting)
+        {
+            *state = now;
+        }
+    }
+
+    /// Where a step stands; none for a step that the run cannot have.
+    pub fn state(&self, key: &StepKey) -> Option<&NodeState> {
+        self.states.get(key.node).filter(|_| key.path.is_root())
+    }
+
+    /// Whether a step will not run.
+    pub fn is_skipped(&self, key: &StepKey) -> bool {
+        self.state(key) == Some(&NodeState::Skipped)
+    }
+
+    /// Whether nothing more is to start: every step is settled, or one has failed.
+    pub fn is_finished(&self) -> bool {
+        self.open == 0 || !self.failed.is_empty()
+    }
+
+    /// What the run came to, once it is finished.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.failed.first() {
+            Some(node) => Some(Outcome::Failed { node: *node }),
+            None => (self.open == 0).then_some(Outcome::Succeeded),
+        }
+    }
+
+    /// Puts a step into a settled state.
+    fn end(&mut self, node: usize, now: NodeState) {
+        let Some(state) = self.states.get_mut(node) else { return };
+        if !state.is_settled() {
+            self.open -= 1;
+        }
+        if now == NodeState::Failed {
+            self.failed.insert(node);
+        } else {
+            self.failed.remove(&node);
+        }
+        *state = now;
+    }
+
+    /// Decides the edges behind a settled step, and those behind every step that is skipped for it. A queue and no
+    /// recursion: a chain of skips is as long as the graph.
+    fn follow(&mut self, graph: &CompiledGraph, node: usize, port: Option<Arc<str>>, moved: &mut Vec<Transition>) {
+        let mut settled = VecDeque::from([(node, port)]);
+        while let Some((node, port)) = settled.pop_front() {
+            for edge in graph.outgoing(node) {
+                let Some(tally) = self.tallies.get_mut(edge.to) else { continue };
+                if port.as_deref() == Some(edge.port.as_str()) {
+                    tally.alive += 1;
+                } else {
+                    tally.dead += 1;
+                }
+                match self.judge(graph, edge.to) {
+                    Verdict::Open => {}
+                    Verdict::Run => {
+                        self.states[edge.to] = NodeState::Ready;
+                        moved.push(Transition::Ready(StepKey::root(edge.to)));
+                    }
+                    Verdict::Skip => {
+                        self.end(edge.to, NodeState::Skipped);
+                        moved.push(Transition::Skip(StepKey::root(edge.to)));
+                        settled.push_back((edge.to, None));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a pending step can run now, or never.
+    fn judge(&self, graph: &CompiledGraph, node: usize) -> Verdict {
+        let (Some(NodeState::Pending), Some(tally)) = (self.states.get(node), self.tallies.get(node)) else {
+            return Verdict::Open;
+        };
+        let open = graph.incoming(node).saturating_sub(tally.alive + tally.dead);
+        let needed = match graph.node(node).join {
+            Join::All if open > 0 => return Verdict::Open,
+            Join::All | Join::Any => 1,
+            Join::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
+        };
+        if tally.alive >= needed {
+            Verdict::Run
+        } else if tally.alive.saturating_add(open) < needed {
+            Verdict::Skip
+        } else {
+            Verdict::Open
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `runs.*`: look at runs and end them.
+
+use crate::{Flows, service};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use synapscale_core::Error;
+use synapscale_engine::{RunFilter, RunStatus, StepView};
+use synapscale_ops::Outcome::Done;
+use synapscale_ops::{Method, Operation};
+use synapscale_store::Tx;
+use uuid::Uuid;
+
+pub(super) fn all(flows: &Flows) -> Vec<Operation> {
+    vec![list(flows.clone()), get(flows.clone()), steps(flows.clone()), cancel(flows.clone())]
+}
+
+/// Which runs to list.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListRuns {
+    /// Only runs of the workflow of this name.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 64))]
+    pub workflow: Option<String>,
+    /// Only runs in this status.
+    #[serde(default)]
+    pub status: Option<RunStatus>,
+    /// Most items to return; 50 unless given.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    #[schemars(length(max = 1024))]
+    pub cursor: Option<String>,
+}
+
+fn list(flows: Flows) -> Operation {
+    Operation::read("runs.list", "List runs")
+        .about("Lists runs, the newest first. Inputs and outputs are left out; `runs.get` has them.")
+        .permission("runs:read")
+        .rest(Method::GET, "/runs")
+        .handle(move |tx: Tx, input: Arc<ListRuns>| {
+            let flows = flows.clone();
+            async move {
+                let workflow_id = match &input.workflow {
+                    Some(name) => Some(service::by_name(&tx, name).await?.id),
+                    None => None,
+                };
+                let (status, limit, cursor) = (input.status, input.limit, input.cursor.clone());
+                flows.engine()?.list_runs(&tx, RunFilter { workflow_id, status, limit, cursor }).await
+            }
+        })
+}
+
+/// Which run.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetRun {
+    /// The run's id.
+    pub run_id: Uuid,
+}
+
+fn get(flows: Flows) -> Operation {
+    Operation::read("runs.get", "Get a run")
+        .about("Gives a run with its input, status, answer, and its output or error.")
+        .permission("runs:read")
+        .rest(Method::GET, "/runs/{run_id}")
+        .handle(move |tx: Tx, input: Arc<GetRun>| {
+            let flows = flows.clone();
+            async move { flows.engine()?.run(&tx, input.run_id).await }
+        })
+}
+
+/// A run's steps.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct RunSteps {
+    /// The steps, in the graph's order.
+    pub steps: Vec<StepView>,
+}
+
+fn steps(flows: Flows) -> Operation {
+    Operation::read("runs.steps", "List a run's steps")
+        .about("Gives every step of a run: where it stands, the port it left by, its output or error.")
+        .permission("runs:read")
+        .rest(Method::GET, "/runs/{run_id}/steps")
+        .handle(move |tx: Tx, input: Arc<GetRun>| {
+            let flows = flows.clone();
+            async move {
+                let steps = flows.engine()?.steps(&tx, input.run_id).await?;
+                Ok::<_, Error>(RunSteps { steps })
+            }
+        })
+}
+
+/// Which run to end, and why.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CancelRun {
+    /// The run's id.
+    pub run_id: Uuid,
+    /// Why, for whoever looks at the run later.
+    #[serde(default)]
+    #[schemars(length(max = 500))]
+    pub reason: Option<String>,
+}
+
+fn cancel(flows: Flows) -> Operation {
+    Operation::write("runs.cancel", "Cancel a run")
+        .about("Asks a run to end. What its steps did stays done; a run that waits ends at once, others at their next commit.")
+        .permission("runs:write")
+        .rest(Method::POST, "/runs/{run_id}/cancel")
+        .handle(move |tx: Tx, input: Arc<CancelRun>| {
+            let flows = flows.clone();
+            async move {
+                let reason = input.reason.as_deref().unwrap_or_default();
+                flows.engine()?.cancel(&tx, input.run_id, reason).await.map(Done)
+            }
+        })
+}
