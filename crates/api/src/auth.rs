@@ -109,7 +109,8 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
         return Err(refuse("Only `Authorization: Bearer …` is understood here."));
     }
     let token = token.trim();
-    let readable = !token.is_empty() && token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
+    let readable =
+        !token.is_empty() && token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
     if !readable {
         return Err(refuse("The bearer token is empty or not readable."));
     }

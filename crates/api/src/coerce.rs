@@ -47,7 +47,10 @@ impl Kinds {
     fn add(&mut self, schema: &Value, root: &Value, depth: u32) {
         match &schema["type"] {
             Value::String(name) => self.name(name),
-            Value::Array(names) => names.iter().filter_map(Value::as_str).for_each(|name| self.name(name)),
+            Value::Array(names) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .for_each(|name| self.name(name)),
             _ => {}
         }
         let listed = schema["enum"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -11,6 +11,8 @@ mod mcp;
 mod openapi;
 mod problem;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod ws;
 
@@ -34,7 +36,7 @@ use http::{HeaderMap, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use synapscale_core::{Error, ErrorKind, Result};
+use synapscale_core::{Error, ErrorKind};
 use synapscale_ops::Gate;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,13 +91,10 @@ impl Default for ApiConfig {
 ///
 /// Serve it with `into_make_service_with_connect_info::<Peer>()`.
 ///
-/// # Errors
-/// When the OpenAPI document cannot be written.
-///
 /// # Panics
 /// As axum does, when `extra` claims a path that is taken.
-pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra: Router) -> Result<Router> {
-    let spec = openapi::served(gate.registry(), &config.version, &config.public_url)?;
+pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra: Router) -> Router {
+    let spec = openapi::served(gate.registry(), &config.version, &config.public_url);
     let spec = get(move |headers: HeaderMap| std::future::ready(spec.respond(&headers)));
     let edge = Arc::new(Edge {
         auth,
@@ -107,7 +106,7 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
     let streams = ws::Streams {
         store: gate.store().clone(),
         tasks: config.tasks.clone(),
-        shutdown: config.shutdown.clone(),
+        shutdown: config.shutdown,
         most_per_tenant: config.max_streams_per_tenant,
         open: Arc::default(),
     };
@@ -118,9 +117,8 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
         max_body_bytes: config.max_body_bytes,
         time_limit: config.time_limit,
         version: config.version,
-        shutdown: config.shutdown,
     };
-    let router = rest::routes(&gate)
+    rest::routes(&gate)
         .route(&format!("{BASE}/openapi.json"), spec)
         .merge(ws::routes(streams))
         .merge(mcp::routes(&gate, mcp))
@@ -129,12 +127,15 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
-        .layer(middleware::from_fn_with_state(edge, edge::edge));
-    Ok(router)
+        .layer(middleware::from_fn_with_state(edge, edge::edge))
 }
 
 async fn no_route(request: Request) -> Response {
-    let error = Error::new(ErrorKind::NotFound, "no_such_route", "Nothing is served at this address.");
+    let error = Error::new(
+        ErrorKind::NotFound,
+        "no_such_route",
+        "Nothing is served at this address.",
+    );
     match Inbound::of(request.extensions()) {
         Ok(inbound) => respond_error(&error, inbound.request_id),
         Err(rejection) => rejection.into_response(),

@@ -26,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{ActorKind, Channel, Ctx, Error, ErrorKind, Result};
 use synapscale_ops::{Envelope, Gate, Operation, Sink};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Largest answer given to a model, in bytes of JSON.
@@ -47,7 +46,6 @@ pub(crate) struct McpSettings {
     pub max_body_bytes: usize,
     pub time_limit: Duration,
     pub version: String,
-    pub shutdown: CancellationToken,
 }
 
 /// The route, with sign-in in front.
@@ -56,8 +54,7 @@ pub(crate) fn routes(gate: &Gate, settings: McpSettings) -> Router {
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_sse_keep_alive(None)
-        .with_max_request_body_bytes(settings.max_body_bytes)
-        .with_cancellation_token(settings.shutdown.clone());
+        .with_max_request_body_bytes(settings.max_body_bytes);
     // A page that rebinds its name to this server still has no bearer token, so any host may be asked for by default.
     config = match settings.allowed_hosts.is_empty() {
         true => config.disable_allowed_hosts(),
@@ -137,7 +134,13 @@ impl Inner {
         })
     }
 
-    async fn run(&self, ctx: &Ctx, operation: &Operation, input: Value, envelope: Envelope) -> Result<CallToolResult> {
+    async fn run(
+        &self,
+        ctx: &Ctx,
+        operation: &Operation,
+        input: Value,
+        envelope: Envelope,
+    ) -> Result<CallToolResult> {
         let answer = self
             .gate
             .call(ctx, operation.name(), input, envelope, Sink::none())
@@ -171,7 +174,10 @@ impl Inner {
     }
 
     async fn call_any(&self, ctx: &Ctx, mut arguments: JsonObject) -> Result<CallToolResult> {
-        only(&arguments, &["operation", "input", "idempotency_key", "expected_revision"])?;
+        only(
+            &arguments,
+            &["operation", "input", "idempotency_key", "expected_revision"],
+        )?;
         let operation = self.operation(required_text(&arguments, "operation")?)?;
         let envelope = Envelope {
             idempotency_key: optional_text(&arguments, "idempotency_key")?,
@@ -189,7 +195,8 @@ impl Inner {
 }
 
 fn too_much() -> Error {
-    let message = "The answer is over 256 KiB. Narrow it: ask for fewer items with `limit`, filter, or read one thing.";
+    let message =
+        "The answer is over 256 KiB. Narrow it: ask for fewer items with `limit`, filter, or read one thing.";
     Error::new(ErrorKind::TooLarge, "answer_too_large", message)
 }
 
@@ -256,7 +263,11 @@ fn optional_integer(arguments: &JsonObject, name: &str) -> Result<Option<i64>> {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_i64() {
             Some(number) => Ok(Some(number)),
-            None => Err(Error::invalid(format!("/{name}"), "type", "This must be a whole number.")),
+            None => Err(Error::invalid(
+                format!("/{name}"),
+                "type",
+                "This must be a whole number.",
+            )),
         },
     }
 }
@@ -293,7 +304,12 @@ fn toolsets(parts: &Parts) -> Vec<String> {
     let query = parts.uri.query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes())
         .filter(|(key, _)| key == "toolsets")
-        .flat_map(|(_, value)| value.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>())
+        .flat_map(|(_, value)| {
+            value
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
         .filter(|name| !name.is_empty())
         .collect()
 }
@@ -312,10 +328,7 @@ impl ServerHandler for Mcp {
     ) -> Result<ListToolsResult, ErrorData> {
         let (parts, ctx) = parts(&cx)?;
         let sets = toolsets(parts);
-        let tools: Vec<Tool> = self
-            .0
-            .shelf
-            .list(&sets, |operation| permitted(ctx, operation));
+        let tools: Vec<Tool> = self.0.shelf.list(&sets, |operation| permitted(ctx, operation));
         Ok(ListToolsResult::with_all_items(tools))
     }
 
@@ -326,7 +339,9 @@ impl ServerHandler for Mcp {
     ) -> Result<CallToolResponse, ErrorData> {
         let (_, ctx) = parts(&cx)?;
         let ctx = ctx.with_time_limit(self.0.time_limit);
-        let work = self.0.call(&ctx, &request.name, request.arguments.unwrap_or_default());
+        let work = self
+            .0
+            .call(&ctx, &request.name, request.arguments.unwrap_or_default());
         // rmcp gives no answer at all to a call that panics, so panics end here.
         let guarded = AssertUnwindSafe(work).catch_unwind();
         let outcome = tokio::select! {

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use synapscale_core::{Effect, Result};
+use synapscale_core::Effect;
 use synapscale_ops::{Operation, Registry};
 
 /// Where the schemas of recursive types are moved to.
@@ -55,13 +55,9 @@ impl Fixed {
 }
 
 /// The document as it is served.
-///
-/// # Errors
-/// When it cannot be written as JSON.
-pub(crate) fn served(registry: &Registry, version: &str, public_url: &str) -> Result<Fixed> {
-    let text = serde_json::to_vec(&document(registry, version, public_url));
-    let text = text.map_err(synapscale_core::Error::internal)?;
-    Ok(Fixed::new(text, "application/json"))
+pub(crate) fn served(registry: &Registry, version: &str, public_url: &str) -> Fixed {
+    let text = document(registry, version, public_url).to_string();
+    Fixed::new(text, "application/json")
 }
 
 /// The OpenAPI 3.1 document. `public_url` is what clients reach this server by, without a path; may be empty.
@@ -74,9 +70,7 @@ pub fn document(registry: &Registry, version: &str, public_url: &str) -> Value {
         .filter_map(|operation| operation.rest().map(|(method, path)| (operation, method, path)));
     for (operation, method, path) in served {
         tags.insert(noun(operation.name()));
-        let item = paths
-            .entry(path)
-            .or_insert_with(|| Value::Object(Map::new()));
+        let item = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
         item[method.as_str().to_ascii_lowercase()] = describe(operation, method, path, &mut schemas);
     }
     let server = format!("{}{BASE}", public_url.trim_end_matches('/'));
@@ -163,7 +157,8 @@ fn describe(operation: &Operation, method: &Method, path: &str, schemas: &mut Ma
     if let Some(body) = split.body {
         // A body without a required field may be left out altogether.
         let required = body.get("required").is_some();
-        object["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": body}}});
+        object["requestBody"] =
+            json!({"required": required, "content": {"application/json": {"schema": body}}});
     }
     object
 }
@@ -178,7 +173,13 @@ impl Split {
     fn of(mut input: Value, method: &Method, path: &str) -> Self {
         let required: Vec<String> = input["required"]
             .as_array()
-            .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .map(|names| {
+                names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            })
             .unwrap_or_default();
         let mut properties = match input.get_mut("properties").map(Value::take) {
             Some(Value::Object(properties)) => properties,
@@ -186,7 +187,9 @@ impl Split {
         };
         let mut parameters: Vec<Value> = path_parameters(path)
             .map(|name| {
-                let schema = properties.remove(name).unwrap_or_else(|| json!({"type": "string"}));
+                let schema = properties
+                    .remove(name)
+                    .unwrap_or_else(|| json!({"type": "string"}));
                 parameter(name, "path", true, schema)
             })
             .collect();
@@ -196,12 +199,21 @@ impl Split {
                 let needed = required.contains(&name);
                 parameter(&name, "query", needed, schema)
             }));
-            return Split { parameters, body: None };
+            return Split {
+                parameters,
+                body: None,
+            };
         }
         if properties.is_empty() {
-            return Split { parameters, body: None };
+            return Split {
+                parameters,
+                body: None,
+            };
         }
-        let left: Vec<String> = required.into_iter().filter(|name| properties.contains_key(name)).collect();
+        let left: Vec<String> = required
+            .into_iter()
+            .filter(|name| properties.contains_key(name))
+            .collect();
         input["properties"] = Value::Object(properties);
         if let Some(object) = input.as_object_mut() {
             match left.is_empty() {
@@ -234,7 +246,11 @@ fn responses(operation: &Operation, method: &Method, path: &str, output: Value) 
         headers["Idempotency-Replayed"] = json!({"$ref": "#/components/headers/Replayed"});
     }
     let created = creates(method, operation.name());
-    let (status, words) = if created { ("201", "Created.") } else { ("200", "Done.") };
+    let (status, words) = if created {
+        ("201", "Created.")
+    } else {
+        ("200", "Done.")
+    };
     let mut all = Map::new();
     let content = json!({"application/json": {"schema": output}});
     all.insert(
@@ -249,7 +265,10 @@ fn responses(operation: &Operation, method: &Method, path: &str, output: Value) 
         let target = format!("#/components/responses/Problem{status}");
         all.insert(status.to_string(), json!({"$ref": target}));
     }
-    all.insert("default".to_owned(), json!({"$ref": "#/components/responses/Problem"}));
+    all.insert(
+        "default".to_owned(),
+        json!({"$ref": "#/components/responses/Problem"}),
+    );
     Value::Object(all)
 }
 
@@ -269,7 +288,11 @@ fn failures(operation: &Operation, method: &Method, path: &str) -> Vec<u16> {
         (429, true),
         (502, operation.effect() == Effect::External),
     ];
-    rules.into_iter().filter(|(_, may)| *may).map(|(status, _)| status).collect()
+    rules
+        .into_iter()
+        .filter(|(_, may)| *may)
+        .map(|(status, _)| status)
+        .collect()
 }
 
 fn problem_schemas() -> Map<String, Value> {
@@ -386,7 +409,13 @@ mod tests {
         let told: Vec<_> = split
             .parameters
             .iter()
-            .map(|p| (p["name"].as_str().unwrap_or(""), p["in"].as_str().unwrap_or(""), p["required"] == true))
+            .map(|p| {
+                (
+                    p["name"].as_str().unwrap_or(""),
+                    p["in"].as_str().unwrap_or(""),
+                    p["required"] == true,
+                )
+            })
             .collect();
         assert!(told.contains(&("project_id", "path", true)));
         assert!(told.contains(&("title", "query", true)));
@@ -402,13 +431,23 @@ mod tests {
         });
         let mut schemas = Map::new();
         rehome(&mut schema, "t", &mut schemas);
-        assert_eq!(schema, json!({"properties": {"root": {"$ref": "#/components/schemas/t_Node"}}}));
-        assert_eq!(schemas["t_Node"]["properties"]["next"]["$ref"], "#/components/schemas/t_Node");
+        assert_eq!(
+            schema,
+            json!({"properties": {"root": {"$ref": "#/components/schemas/t_Node"}}})
+        );
+        assert_eq!(
+            schemas["t_Node"]["properties"]["next"]["$ref"],
+            "#/components/schemas/t_Node"
+        );
     }
 
     #[test]
     fn a_tag_follows_the_content() {
-        let (one, same, other) = (Fixed::new("a", "x/y"), Fixed::new("a", "x/y"), Fixed::new("b", "x/y"));
+        let (one, same, other) = (
+            Fixed::new("a", "x/y"),
+            Fixed::new("a", "x/y"),
+            Fixed::new("b", "x/y"),
+        );
         assert_eq!(one.tag, same.tag);
         assert_ne!(one.tag, other.tag);
         let mut headers = HeaderMap::new();

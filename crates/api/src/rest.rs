@@ -95,7 +95,11 @@ impl Endpoint {
             gate,
             name: operation.name(),
             permission: operation.permission(),
-            status: if created { StatusCode::CREATED } else { StatusCode::OK },
+            status: if created {
+                StatusCode::CREATED
+            } else {
+                StatusCode::OK
+            },
             has_body: has_body(method),
             is_get: *method == Method::GET,
             path,
@@ -136,7 +140,8 @@ impl Endpoint {
     }
 
     fn permitted(&self, ctx: &Ctx) -> bool {
-        self.permission.is_none_or(|permission| ctx.grants().allows(permission))
+        self.permission
+            .is_none_or(|permission| ctx.grants().allows(permission))
     }
 
     /// Path, query and body as one object.
@@ -159,7 +164,9 @@ impl Endpoint {
             let sent = read_object(inbound, &parts.headers, body).await?;
             merge_body(sent, &mut input, &mut wrong);
         } else if !axum::body::HttpBody::is_end_stream(&body) {
-            return Err(Error::malformed("This method takes no body; give the input in the address."));
+            return Err(Error::malformed(
+                "This method takes no body; give the input in the address.",
+            ));
         }
         match wrong.is_empty() {
             true => Ok(Value::Object(input)),
@@ -182,7 +189,11 @@ impl Endpoint {
             out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // What has a tag may be kept by the caller if asked about each time; the rest is not kept at all.
-        let keep = if tag.is_some() { "private, no-cache" } else { "no-store" };
+        let keep = if tag.is_some() {
+            "private, no-cache"
+        } else {
+            "no-store"
+        };
         out.insert(CACHE_CONTROL, HeaderValue::from_static(keep));
         if let Some(tag) = tag {
             out.insert(ETAG, tag);
@@ -275,7 +286,16 @@ mod tests {
             let got = envelope(&headers(IF_MATCH, &[good])).expect("read");
             assert_eq!(got.expected_revision, Some(7), "{good}");
         }
-        for bad in ["*", "", "\"\"", "-1", "+1", "\"7\", \"8\"", "\"7", "99999999999999999999"] {
+        for bad in [
+            "*",
+            "",
+            "\"\"",
+            "-1",
+            "+1",
+            "\"7\", \"8\"",
+            "\"7",
+            "99999999999999999999",
+        ] {
             assert!(envelope(&headers(IF_MATCH, &[bad])).is_err(), "{bad}");
         }
         assert!(envelope(&headers(IF_MATCH, &["1", "1"])).is_err());
@@ -284,8 +304,18 @@ mod tests {
     #[test]
     fn a_tag_is_found_in_a_list() {
         let tag = HeaderValue::from_static("\"3\"");
-        for (text, found) in [("\"3\"", true), ("W/\"3\"", true), ("\"1\", \"3\"", true), ("*", true), ("\"4\"", false)] {
-            assert_eq!(if_none_match(&headers(IF_NONE_MATCH, &[text]), &tag), found, "{text}");
+        for (text, found) in [
+            ("\"3\"", true),
+            ("W/\"3\"", true),
+            ("\"1\", \"3\"", true),
+            ("*", true),
+            ("\"4\"", false),
+        ] {
+            assert_eq!(
+                if_none_match(&headers(IF_NONE_MATCH, &[text]), &tag),
+                found,
+                "{text}"
+            );
         }
     }
 

@@ -74,7 +74,10 @@ impl Shelf {
             .filter(|entry| all || entry.core || self.named(sets, noun(entry.operation.name())))
             .filter(|entry| permitted(&entry.operation))
             .map(|entry| entry.tool.clone());
-        [self.search.clone(), self.call.clone()].into_iter().chain(chosen).collect()
+        [self.search.clone(), self.call.clone()]
+            .into_iter()
+            .chain(chosen)
+            .collect()
     }
 
     fn named(&self, sets: &[String], noun: &str) -> bool {
@@ -84,9 +87,16 @@ impl Shelf {
     }
 
     /// Operations that match the words of `query`, best first.
-    pub fn search(&self, query: &str, permitted: impl Fn(&Operation) -> bool) -> impl Iterator<Item = &Operation> {
+    pub fn search(
+        &self,
+        query: &str,
+        permitted: impl Fn(&Operation) -> bool,
+    ) -> impl Iterator<Item = &Operation> {
         let query = query.to_lowercase();
-        let words: Vec<&str> = query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = query
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
         let mut found: Vec<(usize, &Entry)> = self
             .entries
             .iter()
@@ -105,7 +115,10 @@ impl Entry {
     fn score(&self, words: &[&str]) -> usize {
         let word = |word: &&str| {
             // `task` shall find `tasks`, and `tasks` find `task`.
-            let stem = word.strip_suffix('s').filter(|stem| stem.len() > 2).unwrap_or(word);
+            let stem = word
+                .strip_suffix('s')
+                .filter(|stem| stem.len() > 2)
+                .unwrap_or(word);
             3 * usize::from(self.name.contains(stem)) + usize::from(self.about.contains(stem))
         };
         words.iter().map(word).sum()
@@ -128,9 +141,13 @@ fn tool(operation: &Operation) -> Tool {
         .destructive(operation.is_destructive())
         .idempotent(read)
         .open_world(operation.effect() == Effect::External);
-    let tool = Tool::new(operation.wire_name().to_owned(), about, Arc::new(input(operation)))
-        .with_title(operation.title())
-        .with_annotations(annotations);
+    let tool = Tool::new(
+        operation.wire_name().to_owned(),
+        about,
+        Arc::new(input(operation)),
+    )
+    .with_title(operation.title())
+    .with_annotations(annotations);
     match operation.output_schema().as_object() {
         Some(schema) => tool.with_raw_output_schema(Arc::new(schema.clone())),
         None => tool,
@@ -176,7 +193,12 @@ fn search_tool() -> Tool {
     let about = "Finds operations by words. Gives their names, effects and input schemas, to be called with ops_call.";
     Tool::new(SEARCH, about, object(schema))
         .with_title("Find operations")
-        .with_annotations(ToolAnnotations::new().read_only(true).idempotent(true).open_world(false))
+        .with_annotations(
+            ToolAnnotations::new()
+                .read_only(true)
+                .idempotent(true)
+                .open_world(false),
+        )
 }
 
 fn call_tool() -> Tool {
@@ -196,5 +218,10 @@ fn call_tool() -> Tool {
     let about = "Calls any operation by name. Permissions, limits and validation are the same as everywhere.";
     Tool::new(CALL, about, object(schema))
         .with_title("Call an operation")
-        .with_annotations(ToolAnnotations::new().read_only(false).destructive(true).open_world(true))
+        .with_annotations(
+            ToolAnnotations::new()
+                .read_only(false)
+                .destructive(true)
+                .open_world(true),
+        )
 }

@@ -161,7 +161,10 @@ impl Wish {
         }
         let filter = EventFilter::parse(kinds.as_deref().unwrap_or_default())?;
         Ok(Wish {
-            since: since.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose()?,
+            since: since
+                .filter(|text| !text.is_empty())
+                .map(|text| text.parse())
+                .transpose()?,
             filter: EventFilter { subject, ..filter },
         })
     }

@@ -14,13 +14,14 @@ mod yaml;
 
 pub use hooks::cache::{HOOK_CACHE_TTL, HookCache};
 pub use hooks::http::{HookState, RESPOND_WITHIN, routes};
-pub use view::{AppliedHook, AppliedWorkflow, WorkflowView};
+pub use view::{AppliedHook, AppliedWorkflow, WorkflowStatus, WorkflowView};
 pub use yaml::{MAX_FILE_BYTES, locate, parse_yaml};
 
 use std::sync::{Arc, OnceLock};
 use synapscale_core::{Error, Result};
 use synapscale_engine::Engine;
 use synapscale_ops::Module;
+use synapscale_store::SecretBox;
 
 /// The domain of one server. Its operations need the engine, the engine needs the gate, and the gate needs the operations:
 /// so the module is made first and the engine attached when it stands. Cheap to clone; all clones are one.
@@ -29,7 +30,7 @@ pub struct Flows(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    engine: OnceLock<Engine>,
+    attached: OnceLock<(Engine, SecretBox)>,
     cache: HookCache,
 }
 
@@ -39,10 +40,10 @@ impl Flows {
         Self::default()
     }
 
-    /// Attaches the engine; the first one stays.
-    pub fn attach(&self, engine: Engine) {
-        // A second engine of the same process would be a mistake of the composition, and the first one works.
-        let _ = self.0.engine.set(engine);
+    /// Attaches the engine, and the box that opens its store's secrets; the first ones stay.
+    pub fn attach(&self, engine: Engine, secrets: SecretBox) {
+        // A second engine in the same process would be a mistake of the composition, and the first one works.
+        let _ = self.0.attached.set((engine, secrets));
     }
 
     /// Tables, events and operations. To be registered after the engine's module, whose tables it refers to.
@@ -55,8 +56,16 @@ impl Flows {
         module
     }
 
+    fn attached(&self) -> Result<&(Engine, SecretBox)> {
+        self.0.attached.get().ok_or_else(|| Error::unavailable("starting", "The server is still starting. Try again."))
+    }
+
     pub(crate) fn engine(&self) -> Result<&Engine> {
-        self.0.engine.get().ok_or_else(|| Error::unavailable("starting", "The server is still starting. Try again."))
+        Ok(&self.attached()?.0)
+    }
+
+    pub(crate) fn secrets(&self) -> Result<&SecretBox> {
+        Ok(&self.attached()?.1)
     }
 
     pub(crate) fn hook_cache(&self) -> &HookCache {

@@ -1,6 +1,7 @@
 //! What happens to workflows: found, applied, changed, deleted. Every change raises the revision, is told to the log, and
 //! makes this process forget what its hooks knew.
 
+use crate::Flows;
 use crate::entity::{version, workflow};
 use crate::events::{WorkflowApplied, WorkflowDeleted, WorkflowUpdated};
 use crate::file::Summary;
@@ -9,10 +10,9 @@ use crate::hooks::manage;
 use crate::view::{AppliedWorkflow, WorkflowStatus, WorkflowView};
 use serde_json::Value;
 use synapscale_core::{Actor, ActorKind, Error, EventPayload, NewEvent, Result, diff, new_id};
-use synapscale_engine::Engine;
-use synapscale_store::orm::sea_query::Expr;
+use synapscale_store::orm::sea_query::{Expr, ExprTrait};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
-use synapscale_store::{DeleteGroup, Scoped, SecretBox, Tx};
+use synapscale_store::{DeleteGroup, Scoped, Tx};
 use uuid::Uuid;
 
 /// A file that compiled, on its way to a version.
@@ -20,7 +20,6 @@ pub(crate) struct Applying {
     pub name: String,
     pub file: Value,
     pub summary: Summary,
-    pub secrets: SecretBox,
 }
 
 /// As whom a workflow's current version runs.
@@ -68,8 +67,7 @@ pub(crate) fn check_revision(expected: Option<i64>, found: i64) -> Result<()> {
 /// # Errors
 /// `invalid_graph`, `stale_revision`, or a database failure.
 pub(crate) async fn apply(
-    engine: &Engine,
-    cache: &HookCache,
+    flows: &Flows,
     tx: &Tx,
     applying: &Applying,
     expected: Option<i64>,
@@ -78,15 +76,15 @@ pub(crate) async fn apply(
     let before = find_by_name(tx, &applying.name).await?;
     // A revision that is expected of a workflow that is not there can only be another's.
     check_revision(expected, before.as_ref().map_or(0, |row| row.revision))?;
-    let graph_id = engine.put_graph(tx, &applying.file).await?;
+    let graph_id = flows.engine()?.put_graph(tx, &applying.file).await?;
     let (row, changed) = match before {
         None => (create(tx, applying, graph_id).await?, true),
         Some(row) if row.graph_id == Some(graph_id) => (row, false),
         Some(row) => (publish(tx, applying, row, graph_id).await?, true),
     };
     let wanted = &applying.summary;
-    let hooks = manage::sync(tx, &applying.secrets, row.id, &wanted.hooks, wanted.responds).await?;
-    forget_hooks(tx, cache);
+    let hooks = manage::sync(tx, flows.secrets()?, row.id, &wanted.hooks, wanted.responds).await?;
+    forget_hooks(tx, flows.hook_cache());
     Ok(AppliedWorkflow { workflow: WorkflowView::from(&row), version: row.version, changed, hooks })
 }
 
@@ -233,7 +231,7 @@ pub(crate) async fn delete(
     let row = by_name(tx, name).await?;
     check_revision(expected, row.revision)?;
     let group = DeleteGroup::new();
-    let mine = workflow::Column::Id.eq(row.id).and(workflow::Column::Revision.eq(row.revision));
+    let mine = ExprTrait::and(workflow::Column::Id.eq(row.id), workflow::Column::Revision.eq(row.revision));
     if tx.soft_delete::<workflow::Entity>(group, mine).await? != 1 {
         return Err(Error::stale("workflow", row.revision, row.revision + 1));
     }

@@ -76,7 +76,7 @@ impl Engine {
         for row in rows {
             let Some(step) = steps.get_mut(&row.key.node) else { continue };
             step.started_at.get_or_insert(row.at);
-            step.attempts = step.attempts.max(row.attempt);
+            step.attempts = Ord::max(step.attempts, row.attempt);
             follow(step, row.what, row.at);
         }
         Ok(steps.into_values().collect())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use synapscale_core::{Error, Result};
 use synapscale_ops::Outcome::Done;
-use synapscale_ops::{Method, NoInput, Operation, Page, Prepare, page};
+use synapscale_ops::{Method, NoInput, Operation, Page, page};
 use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{Scoped, SecretBox, Tx};
 use uuid::Uuid;
@@ -70,7 +70,7 @@ async fn listed(flows: &Flows, tx: &Tx, input: &ListHooks) -> Result<Page<HookVi
     let secrets = flows.secrets()?;
     let shown = tx.ctx().grants().allows("hooks:manage");
     let view = |row: hook::Model| -> Result<HookView> {
-        let path = if shown && row.active { Some(path_of(&secrets, tx, &row)?) } else { None };
+        let path = if shown && row.active { Some(path_of(secrets, tx, &row)?) } else { None };
         Ok(HookView::of(row, path))
     };
     let items = page.items.into_iter().map(view).collect::<Result<_>>()?;
@@ -101,27 +101,18 @@ pub(crate) struct RotatedSecret {
     pub previous_until: DateTime<Utc>,
 }
 
-/// The call with the box that seals.
-struct Rotating {
-    hook_id: Uuid,
-    secrets: SecretBox,
-}
-
 fn rotate_secret(flows: Flows) -> Operation {
     Operation::write("hooks.rotate_secret", "Replace a hook's secret")
         .about("Gives a hook another secret and tells it once. The secret before it opens the hook for 24 hours more.")
         .permission("hooks:manage")
         .rest(Method::POST, "/hooks/{hook_id}/rotate-secret")
-        .prepare_with(|cx: Prepare, input: RotateSecret| async move {
-            Ok::<_, Error>(Rotating { hook_id: input.hook_id, secrets: cx.store.secrets().clone() })
-        })
-        .handle(move |tx: Tx, call: Arc<Rotating>| {
+        .handle(move |tx: Tx, input: Arc<RotateSecret>| {
             let flows = flows.clone();
             async move {
-                let rotated = manage::rotate(&tx, &call.secrets, call.hook_id).await?;
+                let rotated = manage::rotate(&tx, flows.secrets()?, input.hook_id).await?;
                 service::forget_hooks(&tx, flows.hook_cache());
                 let (secret, previous_until) = (rotated.secret, rotated.previous_until);
-                Ok::<_, Error>(Done(RotatedSecret { hook_id: call.hook_id, secret, previous_until }))
+                Ok::<_, Error>(Done(RotatedSecret { hook_id: input.hook_id, secret, previous_until }))
             }
         })
 }

@@ -130,22 +130,22 @@ fn apply(flows: Flows) -> Operation {
         .permission("workflows:write")
         .rest(Method::PUT, "/workflows/{name}")
         .revisioned()
-        .prepare_with(move |cx: Prepare, input: ApplyWorkflow| {
+        .prepare_with(move |_: Prepare, input: ApplyWorkflow| {
             let flows = prepared.clone();
-            async move { read_file(&flows, &cx, input) }
+            async move { read_file(&flows, input) }
         })
         .handle_with(move |tx: Tx, applying: Arc<Applying>, envelope: Envelope| {
             let flows = flows.clone();
             async move {
-                let (engine, cache) = (flows.engine()?, flows.hook_cache());
-                let applied = service::apply(engine, cache, &tx, &applying, envelope.expected_revision).await?;
-                Ok::<_, Error>(Done::<AppliedWorkflow>(applied))
+                let expected = envelope.expected_revision;
+                let applied: AppliedWorkflow = service::apply(&flows, &tx, &applying, expected).await?;
+                Ok::<_, Error>(Done(applied))
             }
         })
 }
 
 /// Compiles the file before the transaction, where it keeps nobody waiting.
-fn read_file(flows: &Flows, cx: &Prepare, input: ApplyWorkflow) -> Result<Applying> {
+fn read_file(flows: &Flows, input: ApplyWorkflow) -> Result<Applying> {
     if input.name == RESERVED {
         return Err(Error::invalid("/name", "reserved", format!("`{RESERVED}` cannot name a workflow.")));
     }
@@ -159,7 +159,7 @@ fn read_file(flows: &Flows, cx: &Prepare, input: ApplyWorkflow) -> Result<Applyi
     let graph = flows.engine()?.compile(&file).map_err(faults)?;
     // A later version of a node kind must not change what was applied.
     let file = pin(&file, &graph);
-    Ok(Applying { name: input.name, file, summary, secrets: cx.store.secrets().clone() })
+    Ok(Applying { name: input.name, file, summary })
 }
 
 fn faults(problems: Vec<Problem>) -> Error {

@@ -15,7 +15,7 @@ const MAX_NAMED: usize = 20;
 pub(super) fn check(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) -> Vec<usize> {
     starts(drafts, problems);
     joins(drafts, edges, problems);
-    let mut graph = DiGraph::<(), ()>::with_capacity(drafts.len(), edges.len());
+    let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(drafts.len(), edges.len());
     let indices: Vec<_> = drafts.iter().map(|_| graph.add_node(())).collect();
     for edge in edges {
         graph.add_edge(indices[edge.from], indices[edge.to], ());
