@@ -1,6 +1,6 @@
 //! The engine: what the product holds of it, and the worker.
 
-use crate::graph::{CompiledGraph, KindInfo, Problem, compile};
+use crate::graph::{CompiledGraph, KindInfo, Problem, compile, pin};
 use crate::nodes::Catalog;
 use crate::outbound::Outbound;
 use crate::run::{claim, drive, entity, events, external};
@@ -126,7 +126,9 @@ impl Engine {
     /// `invalid_graph` with every problem and its place.
     pub async fn put_graph(&self, tx: &Tx, file: &Value) -> Result<Uuid> {
         let graph = self.compile(file).map_err(problems)?;
-        let bytes = serde_json::to_vec(file).map_err(Error::internal)?;
+        // A later version of a node kind must not change what was kept.
+        let file = pin(file, &graph);
+        let bytes = serde_json::to_vec(&file).map_err(Error::internal)?;
         let digest = digest::digest(&digest::SHA256, &bytes).as_ref().to_vec();
         let found = tx
             .find::<entity::graph::Entity>()
@@ -141,7 +143,7 @@ impl Engine {
             tenant_id: tx.ctx().tenant().0,
             id,
             digest,
-            file: file.clone(),
+            file,
             created_at: tx.ctx().clock().now(),
         })
         .await?;

@@ -25,9 +25,15 @@ impl KindSchemas {
     /// Checks a node's `with`, which stands at `at`; says whether it passed.
     pub fn check(&mut self, kind: &KindInfo, with: &Value, at: &str, problems: &mut Problems) -> bool {
         let key = (kind.name.clone(), kind.version);
-        let validator = self.0.entry(key).or_insert_with(|| build(&kind.config_schema).ok());
+        let validator = self
+            .0
+            .entry(key)
+            .or_insert_with(|| build(&kind.config_schema).ok());
         let Some(validator) = validator else {
-            let message = format!("The schema of `{}@{}` is broken; that is a fault of the engine.", kind.name, kind.version);
+            let message = format!(
+                "The schema of `{}@{}` is broken; that is a fault of the engine.",
+                kind.name, kind.version
+            );
             problems.add(at, "kind_schema", message);
             return false;
         };
@@ -36,7 +42,9 @@ impl KindSchemas {
             if problems.is_full() {
                 return false;
             }
-            describe(&error, &mut |pointer, code, message| problems.add(format!("{at}{pointer}"), code, message));
+            describe(&error, &mut |pointer, code, message| {
+                problems.add(format!("{at}{pointer}"), code, message)
+            });
         }
         problems.len() == before
     }
@@ -47,7 +55,11 @@ fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .should_validate_formats(true)
-        .with_pattern_options(PatternOptions::regex().size_limit(1024 * 1024).dfa_size_limit(1024 * 1024))
+        .with_pattern_options(
+            PatternOptions::regex()
+                .size_limit(1024 * 1024)
+                .dfa_size_limit(1024 * 1024),
+        )
         .offline()
         .build(schema)
 }
@@ -60,7 +72,11 @@ fn is_excused(error: &ValidationError<'_>) -> bool {
     if !holds_expression(value) {
         return false;
     }
-    let is_conditional = error.schema_path().as_str().split('/').any(|step| matches!(step, "then" | "else" | "not"));
+    let is_conditional = error
+        .schema_path()
+        .as_str()
+        .split('/')
+        .any(|step| matches!(step, "then" | "else" | "not"));
     let is_about_members = matches!(
         error.kind(),
         Kind::Required { .. }
@@ -88,7 +104,11 @@ pub(super) fn holds_expression(value: &Value) -> bool {
 /// The validator of a run's input, if the schema at `at` is one.
 pub(super) fn input_check(schema: &Value, at: &str, problems: &mut Problems) -> Option<Validator> {
     if !schema.is_object() {
-        problems.add(at, "type", "The schema of the input has to be an object, a JSON Schema.");
+        problems.add(
+            at,
+            "type",
+            "The schema of the input has to be an object, a JSON Schema.",
+        );
         return None;
     }
     if let Err(refused) = schema_guard::check(schema) {
@@ -99,7 +119,11 @@ pub(super) fn input_check(schema: &Value, at: &str, problems: &mut Problems) -> 
         Ok(validator) => Some(validator),
         Err(error) => {
             let at = format!("{at}{}", error.instance_path().as_str());
-            problems.add(at, "bad_schema", format!("This is no JSON Schema: {}.", error.masked_with("the value")));
+            problems.add(
+                at,
+                "bad_schema",
+                format!("This is no JSON Schema: {}.", error.masked_with("the value")),
+            );
             None
         }
     }
@@ -110,7 +134,11 @@ pub(super) fn faults(check: &Validator, value: &Value) -> Vec<FieldError> {
     let mut fields = Vec::new();
     for error in check.iter_errors(value) {
         describe(&error, &mut |pointer, code, message| {
-            fields.push(FieldError { pointer, code: Cow::Borrowed(code), message });
+            fields.push(FieldError {
+                pointer,
+                code: Cow::Borrowed(code),
+                message,
+            });
         });
         if fields.len() >= MAX_FAULTS {
             break;
@@ -126,18 +154,34 @@ fn describe(error: &ValidationError<'_>, tell: &mut dyn FnMut(String, &'static s
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             for name in unexpected.iter().take(MAX_FAULTS) {
-                tell(below(at, name), "unknown_field", format!("There is no field `{}` here.", echo(name)));
+                tell(
+                    below(at, name),
+                    "unknown_field",
+                    format!("There is no field `{}` here.", echo(name)),
+                );
             }
         }
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            tell(below(at, name), "required", format!("`{}` is required.", echo(name)));
+            tell(
+                below(at, name),
+                "required",
+                format!("`{}` is required.", echo(name)),
+            );
         }
         Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {
-            tell(at.to_owned(), "shape", "The value has none of the allowed forms.".to_owned());
+            tell(
+                at.to_owned(),
+                "shape",
+                "The value has none of the allowed forms.".to_owned(),
+            );
         }
         // Masked: the value itself may be a secret, and errors are logged.
-        kind => tell(at.to_owned(), code(kind), format!("{}.", error.masked_with("The value"))),
+        kind => tell(
+            at.to_owned(),
+            code(kind),
+            format!("{}.", error.masked_with("The value")),
+        ),
     }
 }
 

@@ -22,8 +22,8 @@ mod validate;
 
 pub use kinds::{KindCatalog, KindInfo, NodeClass, PortSpec};
 pub use model::{
-    After, AfterRetries, CompiledGraph, Edge, GraphFile, Join, KindRef, Node, NodeFile, OnError, RetryFile, RetryPolicy,
-    UnknownOutcome,
+    After, AfterRetries, CompiledGraph, Edge, GraphFile, Join, KindRef, Node, NodeFile, OnError, RetryFile,
+    RetryPolicy, UnknownOutcome,
 };
 pub use parse::Problem;
 pub use plan::{Frontier, IterationPath, NodeState, Outcome, Settled, StepKey, Transition};

@@ -104,9 +104,11 @@ impl After {
     pub(super) fn entries(&self) -> Vec<(String, &str)> {
         match self {
             After::One(entry) => vec![(String::new(), entry)],
-            After::Many(list) => {
-                list.iter().enumerate().map(|(index, entry)| (format!("/{index}"), entry.as_str())).collect()
-            }
+            After::Many(list) => list
+                .iter()
+                .enumerate()
+                .map(|(index, entry)| (format!("/{index}"), entry.as_str()))
+                .collect(),
         }
     }
 }
@@ -336,7 +338,14 @@ pub(super) struct Parts {
 impl CompiledGraph {
     /// Puts the parts together; the ends of all edges are nodes.
     pub(super) fn assemble(parts: Parts) -> Self {
-        let Parts { file, retry, input_check, nodes, edges, order } = parts;
+        let Parts {
+            file,
+            retry,
+            input_check,
+            nodes,
+            edges,
+            order,
+        } = parts;
         let mut links = vec![Links::default(); nodes.len()];
         for (index, edge) in edges.iter().enumerate() {
             let from = &mut links[edge.from];
@@ -350,7 +359,9 @@ impl CompiledGraph {
                 to.predecessors.push(edge.from);
             }
         }
-        let triggers = (0..nodes.len()).filter(|node| nodes[*node].class == NodeClass::Trigger).collect();
+        let triggers = (0..nodes.len())
+            .filter(|node| nodes[*node].class == NodeClass::Trigger)
+            .collect();
         CompiledGraph {
             name: file.name,
             title: file.title,
@@ -359,7 +370,11 @@ impl CompiledGraph {
             retry,
             input: file.input,
             input_check,
-            by_id: nodes.iter().enumerate().map(|(index, node)| (node.id.clone(), index)).collect(),
+            by_id: nodes
+                .iter()
+                .enumerate()
+                .map(|(index, node)| (node.id.clone(), index))
+                .collect(),
             nodes,
             edges,
             links,
@@ -411,18 +426,26 @@ impl CompiledGraph {
 
     /// The nodes that come right after `node`, each once; none for a number that is no node's.
     pub fn successors(&self, node: usize) -> impl Iterator<Item = usize> {
-        self.links.get(node).into_iter().flat_map(|links| links.successors.iter().copied())
+        self.links
+            .get(node)
+            .into_iter()
+            .flat_map(|links| links.successors.iter().copied())
     }
 
     /// The nodes that `node` comes right after, each once; none for a number that is no node's.
     pub fn predecessors(&self, node: usize) -> impl Iterator<Item = usize> {
-        self.links.get(node).into_iter().flat_map(|links| links.predecessors.iter().copied())
+        self.links
+            .get(node)
+            .into_iter()
+            .flat_map(|links| links.predecessors.iter().copied())
     }
 
     /// The edges that leave `node`.
     pub fn outgoing(&self, node: usize) -> impl Iterator<Item = &Edge> {
         let links = self.links.get(node).into_iter();
-        links.flat_map(|links| links.outgoing.iter()).filter_map(move |edge| self.edges.get(*edge))
+        links
+            .flat_map(|links| links.outgoing.iter())
+            .filter_map(move |edge| self.edges.get(*edge))
     }
 
     /// How many edges lead to `node`.
@@ -450,8 +473,14 @@ impl CompiledGraph {
     /// # Errors
     /// `invalid`, with a pointer into the input for each fault.
     pub fn check_input(&self, input: &Value) -> Result<()> {
-        let Some(check) = &self.input_check else { return Ok(()) };
+        let Some(check) = &self.input_check else {
+            return Ok(());
+        };
         let fields = config::faults(check, input);
-        if fields.is_empty() { Ok(()) } else { Err(Error::invalid_fields(fields)) }
+        if fields.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid_fields(fields))
+        }
     }
 }

@@ -15,12 +15,33 @@ const MAX_ECHO: usize = 100;
 /// Longest pointer and longest message, in characters.
 const MAX_TEXT: usize = 500;
 
-pub(super) const GRAPH_FIELDS: [&str; 7] =
-    ["name", "title", "description", "execution_timeout", "retry", "input", "nodes"];
-pub(super) const NODE_FIELDS: [&str; 8] =
-    ["kind", "with", "after", "join", "retry", "timeout", "on_error", "unknown_outcome"];
-pub(super) const RETRY_FIELDS: [&str; 6] =
-    ["max_attempts", "initial_delay_ms", "factor", "max_delay_ms", "jitter", "then"];
+pub(super) const GRAPH_FIELDS: [&str; 7] = [
+    "name",
+    "title",
+    "description",
+    "execution_timeout",
+    "retry",
+    "input",
+    "nodes",
+];
+pub(super) const NODE_FIELDS: [&str; 8] = [
+    "kind",
+    "with",
+    "after",
+    "join",
+    "retry",
+    "timeout",
+    "on_error",
+    "unknown_outcome",
+];
+pub(super) const RETRY_FIELDS: [&str; 6] = [
+    "max_attempts",
+    "initial_delay_ms",
+    "factor",
+    "max_delay_ms",
+    "jitter",
+    "then",
+];
 
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -42,7 +63,11 @@ impl Problems {
     pub fn add(&mut self, pointer: impl AsRef<str>, code: &'static str, message: impl AsRef<str>) {
         if self.0.len() < MAX_PROBLEMS {
             let pointer = short(pointer.as_ref(), MAX_TEXT).into_owned();
-            self.0.push(Problem { pointer, code, message: short(message.as_ref(), MAX_TEXT).into_owned() });
+            self.0.push(Problem {
+                pointer,
+                code,
+                message: short(message.as_ref(), MAX_TEXT).into_owned(),
+            });
         }
     }
 
@@ -72,7 +97,11 @@ pub(super) fn read(file: &Value, problems: &mut Problems) -> Option<GraphFile> {
     let mut top = Fields::open(file, "", &GRAPH_FIELDS, problems)?;
     let name = top.required_text("name", 64).unwrap_or_default();
     if !name.is_empty() && !is_slug(&name) {
-        top.wrong("name", "bad_name", "`name` is of lower-case letters, digits and hyphens, such as `issue-triage`.");
+        top.wrong(
+            "name",
+            "bad_name",
+            "`name` is of lower-case letters, digits and hyphens, such as `issue-triage`.",
+        );
     }
     let title = top.text("title", 200);
     let description = top.text("description", 10_000);
@@ -80,17 +109,33 @@ pub(super) fn read(file: &Value, problems: &mut Problems) -> Option<GraphFile> {
     let retry = top.retry();
     let input = top.get("input").cloned();
     let nodes = top.nodes()?;
-    Some(GraphFile { name, title, description, execution_timeout, retry, input, nodes })
+    Some(GraphFile {
+        name,
+        title,
+        description,
+        execution_timeout,
+        retry,
+        input,
+        nodes,
+    })
 }
 
 fn within_limits(file: &Value, problems: &mut Problems) -> bool {
     // Depth first: what follows recurses.
     if is_deeper(file, MAX_DEPTH) {
-        problems.add("", "too_deep", format!("The file is nested more than {MAX_DEPTH} levels deep."));
+        problems.add(
+            "",
+            "too_deep",
+            format!("The file is nested more than {MAX_DEPTH} levels deep."),
+        );
         return false;
     }
     if serde_json::to_writer(Counter(MAX_FILE_BYTES), file).is_err() {
-        problems.add("", "too_large", format!("The file is longer than {} KiB of JSON.", MAX_FILE_BYTES / 1024));
+        problems.add(
+            "",
+            "too_large",
+            format!("The file is longer than {} KiB of JSON.", MAX_FILE_BYTES / 1024),
+        );
         return false;
     }
     true
@@ -116,7 +161,10 @@ struct Counter(usize);
 
 impl io::Write for Counter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or_else(|| io::Error::other("over the limit"))?;
+        self.0 = self
+            .0
+            .checked_sub(bytes.len())
+            .ok_or_else(|| io::Error::other("over the limit"))?;
         Ok(bytes.len())
     }
 
@@ -136,14 +184,26 @@ impl<'v, 'p> Fields<'v, 'p> {
     /// Begins to read an object, and tells of fields that it cannot have.
     fn open(value: &'v Value, at: &str, known: &[&str], problems: &'p mut Problems) -> Option<Self> {
         let Some(map) = value.as_object() else {
-            problems.add(at, "type", format!("This has to be an object, not {}.", described(value)));
+            problems.add(
+                at,
+                "type",
+                format!("This has to be an object, not {}.", described(value)),
+            );
             return None;
         };
         for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
             let hint = suggestion(name, known.iter().copied());
-            problems.add(below(at, name), "unknown_field", format!("There is no field `{}` here.{hint}", echo(name)));
+            problems.add(
+                below(at, name),
+                "unknown_field",
+                format!("There is no field `{}` here.{hint}", echo(name)),
+            );
         }
-        Some(Fields { map, at: at.to_owned(), problems })
+        Some(Fields {
+            map,
+            at: at.to_owned(),
+            problems,
+        })
     }
 
     fn get(&self, name: &str) -> Option<&'v Value> {
@@ -155,7 +215,11 @@ impl<'v, 'p> Fields<'v, 'p> {
     }
 
     fn wrong_type(&mut self, name: &str, wanted: &str, found: &Value) {
-        self.wrong(name, "type", format!("`{name}` has to be {wanted}, not {}.", described(found)));
+        self.wrong(
+            name,
+            "type",
+            format!("`{name}` has to be {wanted}, not {}.", described(found)),
+        );
     }
 
     fn required_text(&mut self, name: &str, max: usize) -> Option<String> {
@@ -187,7 +251,11 @@ impl<'v, 'p> Fields<'v, 'p> {
         };
         let number = u64::try_from(number).ok().filter(|number| range.contains(number));
         if number.is_none() {
-            self.wrong(name, "range", format!("`{name}` is from {} to {}.", range.start(), range.end()));
+            self.wrong(
+                name,
+                "range",
+                format!("`{name}` is from {} to {}.", range.start(), range.end()),
+            );
         }
         number
     }
@@ -199,7 +267,11 @@ impl<'v, 'p> Fields<'v, 'p> {
             return None;
         };
         if !range.contains(&number) {
-            self.wrong(name, "range", format!("`{name}` is from {} to {}.", range.start(), range.end()));
+            self.wrong(
+                name,
+                "range",
+                format!("`{name}` is from {} to {}.", range.start(), range.end()),
+            );
             return None;
         }
         Some(number)
@@ -220,7 +292,9 @@ impl<'v, 'p> Fields<'v, 'p> {
         let at = below(&self.at, "retry");
         let mut fields = Fields::open(value, &at, &RETRY_FIELDS, self.problems)?;
         Some(RetryFile {
-            max_attempts: fields.integer("max_attempts", 1..=100).and_then(|number| u32::try_from(number).ok()),
+            max_attempts: fields
+                .integer("max_attempts", 1..=100)
+                .and_then(|number| u32::try_from(number).ok()),
             initial_delay_ms: fields.integer("initial_delay_ms", 0..=86_400_000),
             factor: fields.number("factor", 1.0..=10.0),
             max_delay_ms: fields.integer("max_delay_ms", 0..=86_400_000),
@@ -239,7 +313,10 @@ impl<'v, 'p> Fields<'v, 'p> {
             return None;
         };
         if map.len() > MAX_NODES {
-            let message = format!("A graph has at most {MAX_NODES} nodes; this one has {}.", map.len());
+            let message = format!(
+                "A graph has at most {MAX_NODES} nodes; this one has {}.",
+                map.len()
+            );
             self.wrong("nodes", "too_many_nodes", message);
             return None;
         }
@@ -288,14 +365,21 @@ impl<'v, 'p> Fields<'v, 'p> {
     fn entry(&mut self, place: &str, entry: &str) {
         if entry.is_empty() {
             let at = format!("{}{place}", below(&self.at, "after"));
-            self.problems.add(at, "type", "Each entry of `after` is a text: `node` or `node.port`.");
+            self.problems.add(
+                at,
+                "type",
+                "Each entry of `after` is a text: `node` or `node.port`.",
+            );
         }
     }
 
     fn join(&mut self) -> Join {
         match self.get("join") {
             Some(Value::Number(number)) => {
-                let count = number.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
+                let count = number
+                    .as_u64()
+                    .and_then(|count| u32::try_from(count).ok())
+                    .filter(|count| *count > 0);
                 if count.is_none() {
                     self.wrong("join", "range", "`join` as a number is a whole one from 1.");
                 }
@@ -308,7 +392,10 @@ impl<'v, 'p> Fields<'v, 'p> {
 
 fn node(value: &Value, at: &str, problems: &mut Problems) -> NodeFile {
     let Some(mut fields) = Fields::open(value, at, &NODE_FIELDS, problems) else {
-        return NodeFile { after: After::One(String::new()), ..NodeFile::default() };
+        return NodeFile {
+            after: After::One(String::new()),
+            ..NodeFile::default()
+        };
     };
     NodeFile {
         kind: fields.required_text("kind", 100).unwrap_or_default(),
@@ -317,19 +404,29 @@ fn node(value: &Value, at: &str, problems: &mut Problems) -> NodeFile {
         join: fields.join(),
         retry: fields.retry(),
         timeout: fields.integer("timeout", 1..=3_600),
-        on_error: fields.word("on_error", "fail, branch, continue").unwrap_or_default(),
-        unknown_outcome: fields.word("unknown_outcome", "retry, ask, fail").unwrap_or_default(),
+        on_error: fields
+            .word("on_error", "fail, branch, continue")
+            .unwrap_or_default(),
+        unknown_outcome: fields
+            .word("unknown_outcome", "retry, ask, fail")
+            .unwrap_or_default(),
     }
 }
 
 fn is_slug(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    name.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Whether a name is `[a-z][a-z0-9_]{0,47}`: what ids of nodes and ports look like.
 pub(super) fn is_identifier(name: &str) -> bool {
     let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    name.len() <= 48 && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase()) && name.bytes().all(rest)
+    name.len() <= 48
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| first.is_ascii_lowercase())
+        && name.bytes().all(rest)
 }
 
 fn described(value: &Value) -> &'static str {
@@ -354,7 +451,11 @@ pub(super) fn echo(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 fn short(text: &str, chars: usize) -> std::borrow::Cow<'_, str> {
-    match text.char_indices().nth(chars).and_then(|(end, _)| text.get(..end)) {
+    match text
+        .char_indices()
+        .nth(chars)
+        .and_then(|(end, _)| text.get(..end))
+    {
         Some(start) => format!("{start}…").into(),
         None => text.into(),
     }
@@ -362,7 +463,9 @@ fn short(text: &str, chars: usize) -> std::borrow::Cow<'_, str> {
 
 /// A sentence that names the option nearest to `word`; empty if none is near.
 pub(super) fn suggestion<'o>(word: &str, options: impl IntoIterator<Item = &'o str>) -> String {
-    nearest(word, options).map(|option| format!(" Did you mean `{option}`?")).unwrap_or_default()
+    nearest(word, options)
+        .map(|option| format!(" Did you mean `{option}`?"))
+        .unwrap_or_default()
 }
 
 /// The option that `word` is the last part of (`webhook` of `trigger.webhook`), or the one with the fewest edits.
@@ -370,12 +473,20 @@ fn nearest<'o>(word: &str, options: impl IntoIterator<Item = &'o str>) -> Option
     if word.len() > 64 {
         return None;
     }
-    let most = (word.chars().count() / 3).max(1);
+    let most = ((word.chars().count() + 1) / 3).max(1);
     let rank = |option: &'o str| {
-        let is_part = !word.is_empty() && option.strip_suffix(word).is_some_and(|start| start.ends_with('.'));
+        let is_part = !word.is_empty()
+            && option
+                .strip_suffix(word)
+                .is_some_and(|start| start.ends_with('.'));
         (if is_part { 0 } else { distance(word, option) }, option)
     };
-    options.into_iter().map(rank).filter(|(edits, _)| *edits <= most).min().map(|(_, option)| option)
+    options
+        .into_iter()
+        .map(rank)
+        .filter(|(edits, _)| *edits <= most)
+        .min()
+        .map(|(_, option)| option)
 }
 
 /// The number of characters to insert, remove or change.

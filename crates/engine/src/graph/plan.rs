@@ -58,7 +58,10 @@ pub struct StepKey {
 impl StepKey {
     /// The step of a node outside of all loops.
     pub fn root(node: usize) -> Self {
-        StepKey { node, path: IterationPath::default() }
+        StepKey {
+            node,
+            path: IterationPath::default(),
+        }
     }
 }
 
@@ -91,7 +94,10 @@ pub enum NodeState {
 impl NodeState {
     /// Whether nothing more is expected of it.
     pub fn is_settled(&self) -> bool {
-        matches!(self, NodeState::Done { .. } | NodeState::Skipped | NodeState::Failed)
+        matches!(
+            self,
+            NodeState::Done { .. } | NodeState::Skipped | NodeState::Failed
+        )
     }
 }
 
@@ -181,7 +187,9 @@ impl Frontier {
     /// the frontier goes on with what is under way; its caller starts nothing new while [`Frontier::outcome`] is failed.
     pub fn settle(&mut self, graph: &CompiledGraph, key: StepKey, settled: Settled) -> Vec<Transition> {
         let mut moved = Vec::new();
-        let Some(state) = self.state(&key) else { return moved };
+        let Some(state) = self.state(&key) else {
+            return moved;
+        };
         if state.is_settled() && *state != NodeState::Failed {
             return moved;
         }
@@ -219,7 +227,10 @@ impl Frontier {
     fn note(&mut self, key: &StepKey, now: NodeState) {
         if key.path.is_root()
             && let Some(state) = self.states.get_mut(key.node)
-            && matches!(state, NodeState::Ready | NodeState::Running { .. } | NodeState::Waiting)
+            && matches!(
+                state,
+                NodeState::Ready | NodeState::Running { .. } | NodeState::Waiting
+            )
         {
             *state = now;
         }
@@ -250,7 +261,9 @@ impl Frontier {
 
     /// Puts a step into a settled state.
     fn end(&mut self, node: usize, now: NodeState) {
-        let Some(state) = self.states.get_mut(node) else { return };
+        let Some(state) = self.states.get_mut(node) else {
+            return;
+        };
         if !state.is_settled() {
             self.open -= 1;
         }
@@ -264,11 +277,19 @@ impl Frontier {
 
     /// Decides the edges behind a settled step, and those behind every step that is skipped for it. A queue and no
     /// recursion: a chain of skips is as long as the graph.
-    fn follow(&mut self, graph: &CompiledGraph, node: usize, port: Option<Arc<str>>, moved: &mut Vec<Transition>) {
+    fn follow(
+        &mut self,
+        graph: &CompiledGraph,
+        node: usize,
+        port: Option<Arc<str>>,
+        moved: &mut Vec<Transition>,
+    ) {
         let mut settled = VecDeque::from([(node, port)]);
         while let Some((node, port)) = settled.pop_front() {
             for edge in graph.outgoing(node) {
-                let Some(tally) = self.tallies.get_mut(edge.to) else { continue };
+                let Some(tally) = self.tallies.get_mut(edge.to) else {
+                    continue;
+                };
                 if port.as_deref() == Some(edge.port.as_str()) {
                     tally.alive += 1;
                 } else {

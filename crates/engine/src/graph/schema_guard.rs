@@ -13,8 +13,14 @@ const MAX_DEFINITIONS: usize = 100;
 /// Most JSON values in a schema, each reference counted as what it names.
 const MAX_WEIGHT: u64 = 5_000;
 /// Keywords that give names to parts of a schema, or that find their target while validating.
-const REFUSED: [&str; 6] =
-    ["$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor", "$recursiveRef"];
+const REFUSED: [&str; 6] = [
+    "$id",
+    "$anchor",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$recursiveAnchor",
+    "$recursiveRef",
+];
 /// Where definitions stand.
 const SHELVES: [&str; 2] = ["$defs", "definitions"];
 
@@ -26,7 +32,10 @@ pub(super) struct Refused {
 }
 
 fn refused(code: &'static str, message: impl Into<String>) -> Refused {
-    Refused { code, message: message.into() }
+    Refused {
+        code,
+        message: message.into(),
+    }
 }
 
 /// A piece of a schema: how many values it has, how deep it is, and what it refers to from which depth.
@@ -59,17 +68,22 @@ pub(super) fn check(schema: &Value) -> Result<(), Refused> {
         }
     }
     if pieces.len() > MAX_DEFINITIONS {
-        return Err(refused("schema_too_large", format!("A schema has at most {MAX_DEFINITIONS} definitions.")));
+        return Err(refused(
+            "schema_too_large",
+            format!("A schema has at most {MAX_DEFINITIONS} definitions."),
+        ));
     }
     let root = piece(schema)?;
     let mut known = HashMap::new();
     let whole = total(&root, &pieces, &mut known)?;
     if whole.weight > MAX_WEIGHT {
-        let message = format!("With its references written out, the schema has more than {MAX_WEIGHT} values.");
+        let message =
+            format!("With its references written out, the schema has more than {MAX_WEIGHT} values.");
         return Err(refused("schema_too_large", message));
     }
     if whole.depth > MAX_DEPTH {
-        let message = format!("With its references written out, the schema is more than {MAX_DEPTH} levels deep.");
+        let message =
+            format!("With its references written out, the schema is more than {MAX_DEPTH} levels deep.");
         return Err(refused("schema_too_large", message));
     }
     Ok(())
@@ -93,11 +107,21 @@ fn piece(schema: &Value) -> Result<Piece<'_>, Refused> {
     Ok(piece)
 }
 
-fn note_reference<'s>(map: &'s Map<String, Value>, depth: usize, piece: &mut Piece<'s>) -> Result<(), Refused> {
+fn note_reference<'s>(
+    map: &'s Map<String, Value>,
+    depth: usize,
+    piece: &mut Piece<'s>,
+) -> Result<(), Refused> {
     // A property may have one of these names; then its value is a schema and no text.
-    let is_keyword = |name: &&&str| map.get(**name).is_some_and(|value| value.is_string() || value.is_boolean());
+    let is_keyword = |name: &&&str| {
+        map.get(**name)
+            .is_some_and(|value| value.is_string() || value.is_boolean())
+    };
     if let Some(name) = REFUSED.iter().find(is_keyword) {
-        return Err(refused("schema_reference", format!("`{name}` is not supported here; use `$ref: \"#/$defs/…\"`.")));
+        return Err(refused(
+            "schema_reference",
+            format!("`{name}` is not supported here; use `$ref: \"#/$defs/…\"`."),
+        ));
     }
     if let Some(target) = map.get("$ref").and_then(Value::as_str) {
         piece.references.push((target, depth));
@@ -112,7 +136,10 @@ fn total<'s>(
     pieces: &HashMap<String, Piece<'s>>,
     known: &mut HashMap<&'s str, Option<Whole>>,
 ) -> Result<Whole, Refused> {
-    let mut whole = Whole { weight: piece.weight, depth: piece.depth };
+    let mut whole = Whole {
+        weight: piece.weight,
+        depth: piece.depth,
+    };
     for (target, depth) in &piece.references {
         let added = match known.get(target) {
             Some(Some(added)) => *added,

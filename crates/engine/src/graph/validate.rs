@@ -5,7 +5,9 @@ mod shape;
 
 use super::config::{self, KindSchemas};
 use super::kinds::{KindCatalog, KindInfo, NodeClass, PortSpec};
-use super::model::{CompiledGraph, Edge, GraphFile, KindRef, Node, NodeFile, OnError, Parts, RetryFile, RetryPolicy};
+use super::model::{
+    CompiledGraph, Edge, GraphFile, KindRef, Node, NodeFile, OnError, Parts, RetryFile, RetryPolicy,
+};
 use super::parse::{Problems, below, echo, is_identifier, suggestion};
 use super::{MAX_EDGES, PORT_ERROR, PORT_OUT};
 use crate::expr::Template;
@@ -33,14 +35,23 @@ struct Draft {
 
 impl Draft {
     fn is_trigger(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.class == NodeClass::Trigger)
+        self.kind
+            .as_ref()
+            .is_some_and(|kind| kind.class == NodeClass::Trigger)
     }
 }
 
 /// Checks a file that could be read. None if there is any problem.
-pub(super) fn check(mut file: GraphFile, catalog: &dyn KindCatalog, problems: &mut Problems) -> Option<CompiledGraph> {
+pub(super) fn check(
+    mut file: GraphFile,
+    catalog: &dyn KindCatalog,
+    problems: &mut Problems,
+) -> Option<CompiledGraph> {
     let retry = file.retry.unwrap_or_default().over(&RetryPolicy::default());
-    let input_check = file.input.as_ref().and_then(|schema| config::input_check(schema, "/input", problems));
+    let input_check = file
+        .input
+        .as_ref()
+        .and_then(|schema| config::input_check(schema, "/input", problems));
     let mut drafts = drafts(std::mem::take(&mut file.nodes), catalog, problems);
     let edges = edges(&mut drafts, problems)?;
     let order = shape::check(&drafts, &edges, problems);
@@ -52,16 +63,35 @@ pub(super) fn check(mut file: GraphFile, catalog: &dyn KindCatalog, problems: &m
     for draft in drafts {
         nodes.push(node(draft, &retry, problems)?);
     }
-    Some(CompiledGraph::assemble(Parts { file, retry, input_check, nodes, edges, order }))
+    Some(CompiledGraph::assemble(Parts {
+        file,
+        retry,
+        input_check,
+        nodes,
+        edges,
+        order,
+    }))
 }
 
 fn node(draft: Draft, retry: &RetryPolicy, problems: &mut Problems) -> Option<Node> {
-    let Draft { id, at, file, with, kind, ports, .. } = draft;
+    let Draft {
+        id,
+        at,
+        file,
+        with,
+        kind,
+        ports,
+        ..
+    } = draft;
     let template = match Template::compile(&with) {
         Ok(template) => template,
         Err(errors) => {
             for error in errors {
-                problems.add(format!("{at}/with{}", error.pointer), "expression", error.error.to_string());
+                problems.add(
+                    format!("{at}/with{}", error.pointer),
+                    "expression",
+                    error.error.to_string(),
+                );
             }
             return None;
         }
@@ -69,7 +99,10 @@ fn node(draft: Draft, retry: &RetryPolicy, problems: &mut Problems) -> Option<No
     let kind = kind?;
     Some(Node {
         id,
-        kind: KindRef { name: kind.name, version: kind.version },
+        kind: KindRef {
+            name: kind.name,
+            version: kind.version,
+        },
         class: kind.class,
         with,
         join: file.join,
@@ -83,7 +116,11 @@ fn node(draft: Draft, retry: &RetryPolicy, problems: &mut Problems) -> Option<No
 }
 
 /// Checks each node by itself.
-fn drafts(nodes: BTreeMap<String, NodeFile>, catalog: &dyn KindCatalog, problems: &mut Problems) -> Vec<Draft> {
+fn drafts(
+    nodes: BTreeMap<String, NodeFile>,
+    catalog: &dyn KindCatalog,
+    problems: &mut Problems,
+) -> Vec<Draft> {
     let mut schemas = KindSchemas::default();
     let names = catalog.names();
     let mut drafts = Vec::with_capacity(nodes.len());
@@ -96,14 +133,26 @@ fn drafts(nodes: BTreeMap<String, NodeFile>, catalog: &dyn KindCatalog, problems
             let is_sound = schemas.check(kind, &with, &format!("{at}/with"), problems);
             ports(kind, &with, is_sound, &file, &at, problems)
         });
-        drafts.push(Draft { id, at, file, with, kind, ports, is_loose: false });
+        drafts.push(Draft {
+            id,
+            at,
+            file,
+            with,
+            kind,
+            ports,
+            is_loose: false,
+        });
     }
     drafts
 }
 
 fn check_id(id: &str, at: &str, problems: &mut Problems) {
     if RESERVED.contains(&id) {
-        problems.add(at, "reserved_id", format!("`{id}` has a meaning of its own in expressions; choose another id."));
+        problems.add(
+            at,
+            "reserved_id",
+            format!("`{id}` has a meaning of its own in expressions; choose another id."),
+        );
     } else if !is_identifier(id) {
         let message = format!(
             "`{}` cannot be an id: it has to start with a lower-case letter, with lower-case letters, digits and `_` \
@@ -140,12 +189,20 @@ fn kind(
     if found.is_none() {
         match catalog.kind(name, None) {
             Some(latest) => {
-                let message = format!("There is no `{}`; the latest is `{name}@{}`.", echo(written), latest.version);
+                let message = format!(
+                    "There is no `{}`; the latest is `{name}@{}`.",
+                    echo(written),
+                    latest.version
+                );
                 problems.add(at, "unknown_kind_version", message);
             }
             None => {
                 let hint = suggestion(name, names.iter().map(String::as_str));
-                problems.add(at, "unknown_kind", format!("There is no node kind `{}`.{hint}", echo(name)));
+                problems.add(
+                    at,
+                    "unknown_kind",
+                    format!("There is no node kind `{}`.{hint}", echo(name)),
+                );
             }
         }
     }
@@ -167,7 +224,10 @@ fn ports(
         PortSpec::FromConfig(_) => return None,
     };
     if file.on_error == OnError::Continue && !ports.iter().any(|port| port == PORT_OUT) {
-        let message = format!("`continue` goes on at the port `out`, which `{}` does not have.", kind.name);
+        let message = format!(
+            "`continue` goes on at the port `out`, which `{}` does not have.",
+            kind.name
+        );
         problems.add(below(at, "on_error"), "no_out_port", message);
     }
     if file.on_error == OnError::Branch {
@@ -190,7 +250,11 @@ fn named_ports(named: Vec<String>, at: &str, problems: &mut Problems) -> Option<
             }
             continue;
         };
-        problems.add(below(at, "with"), "bad_port", format!("The port `{}` {fault}.", echo(&port)));
+        problems.add(
+            below(at, "with"),
+            "bad_port",
+            format!("The port `{}` {fault}.", echo(&port)),
+        );
         return None;
     }
     Some(ports)
@@ -199,15 +263,22 @@ fn named_ports(named: Vec<String>, at: &str, problems: &mut Problems) -> Option<
 /// The edges that `after` names; none if there are too many. An edge from an unknown port is kept, so that the checks of
 /// the graph's shape see it.
 fn edges(drafts: &mut [Draft], problems: &mut Problems) -> Option<Vec<Edge>> {
-    let by_id: HashMap<String, usize> =
-        drafts.iter().enumerate().map(|(index, draft)| (draft.id.clone(), index)).collect();
+    let by_id: HashMap<String, usize> = drafts
+        .iter()
+        .enumerate()
+        .map(|(index, draft)| (draft.id.clone(), index))
+        .collect();
     let mut edges = Vec::new();
     let mut known = HashSet::new();
     for to in 0..drafts.len() {
         let draft = &drafts[to];
         let at = below(&draft.at, "after");
         if draft.is_trigger() && !draft.file.after.is_empty() {
-            problems.add(at, "trigger_after", "A trigger starts the run and comes after nothing.");
+            problems.add(
+                at,
+                "trigger_after",
+                "A trigger starts the run and comes after nothing.",
+            );
             continue;
         }
         let mut is_loose = false;
@@ -221,7 +292,11 @@ fn edges(drafts: &mut [Draft], problems: &mut Problems) -> Option<Vec<Edge>> {
                 Found::Nothing => is_loose = true,
             }
             if edges.len() > MAX_EDGES {
-                problems.add("/nodes", "too_many_edges", format!("A graph has at most {MAX_EDGES} edges."));
+                problems.add(
+                    "/nodes",
+                    "too_many_edges",
+                    format!("A graph has at most {MAX_EDGES} edges."),
+                );
                 return None;
             }
         }
@@ -250,7 +325,11 @@ fn edge(
     let (id, port) = entry.split_once('.').unwrap_or((entry, PORT_OUT));
     let Some(from) = by_id.get(id).copied() else {
         let hint = suggestion(id, drafts.iter().map(|draft| draft.id.as_str()));
-        problems.add(at, "unknown_node", format!("There is no node `{}`.{hint}", echo(id)));
+        problems.add(
+            at,
+            "unknown_node",
+            format!("There is no node `{}`.{hint}", echo(id)),
+        );
         return Found::Nothing;
     };
     if from == to {
@@ -261,7 +340,11 @@ fn edge(
     if let Some(ports) = ports.filter(|ports| !ports.iter().any(|known| known == port)) {
         problems.add(at, "unknown_port", unknown_port(id, port, ports));
     }
-    Found::Edge(Edge { from, port: port.to_owned(), to })
+    Found::Edge(Edge {
+        from,
+        port: port.to_owned(),
+        to,
+    })
 }
 
 fn unknown_port(id: &str, port: &str, ports: &[String]) -> String {
@@ -272,6 +355,10 @@ fn unknown_port(id: &str, port: &str, ports: &[String]) -> String {
     if ports.is_empty() {
         return format!("Nothing comes after `{id}`: its kind ends the run.");
     }
-    let list: Vec<String> = ports.iter().take(20).map(|known| format!("`{id}.{known}`")).collect();
+    let list: Vec<String> = ports
+        .iter()
+        .take(20)
+        .map(|known| format!("`{id}.{known}`"))
+        .collect();
     format!("`{id}` has no port `{port}`. It has: {}.", list.join(", "))
 }

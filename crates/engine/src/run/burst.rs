@@ -104,7 +104,7 @@ pub(crate) fn settle_failure(state: &mut RunState, key: StepKey, attempt: i64, e
     state.record(key, attempt, What::Failed { error, retry_at }, now);
 }
 
-async fn ask(
+pub(crate) async fn ask(
     tx: &Tx,
     state: &RunState,
     key: &StepKey,

@@ -38,6 +38,8 @@ pub(crate) struct Arrival {
     pub attempt: i64,
     pub outcome: std::result::Result<Arc<Value>, Error>,
     pub took: Duration,
+    /// Nobody knows what became of it, and the node wants a person to say what to do.
+    pub ask: bool,
 }
 
 type Calls = FuturesUnordered<BoxFuture<'static, Arrival>>;
@@ -136,7 +138,10 @@ async fn commit(
                 }
                 let now = ctx.clock().now();
                 for arrival in arrivals {
-                    take_in(&mut next, arrival, now);
+                    match arrival.ask {
+                        true => signal::ask_about_unknown(&tx, &mut next, arrival, now).await?,
+                        false => take_in(&mut next, arrival, now),
+                    }
                 }
                 if look || !next.waits.is_empty() {
                     signal::take_in(&engine, &tx, &mut next, now).await?;

@@ -34,7 +34,7 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
             Ok(Err(_)) => Err(Error::internal("a node panicked")),
             Ok(Ok(outcome)) => outcome,
         };
-        Arrival { key, attempt, outcome: outcome.map(Arc::new), took: began.elapsed() }
+        Arrival { key, attempt, outcome: outcome.map(Arc::new), took: began.elapsed(), ask: false }
     }
     .boxed()
 }
@@ -58,14 +58,12 @@ pub(crate) fn interrupted(state: &RunState) -> Vec<Arrival> {
         .map(|key| {
             let attempt = state.attempts.get(&key).copied().unwrap_or(1);
             let node = state.head.graph.node(key.node);
-            // An operation under an idempotency key answers a second call as it did the first.
-            let harmless = node.kind.name == "operation" && node.unknown_outcome != UnknownOutcome::Fail;
-            let error = match node.unknown_outcome {
-                _ if harmless => lost(ErrorKind::Unavailable),
-                UnknownOutcome::Retry => lost(ErrorKind::Unavailable),
-                UnknownOutcome::Ask | UnknownOutcome::Fail => lost(ErrorKind::Conflict),
+            let kind = match node.unknown_outcome {
+                UnknownOutcome::Retry => ErrorKind::Unavailable,
+                UnknownOutcome::Ask | UnknownOutcome::Fail => ErrorKind::Conflict,
             };
-            Arrival { key, attempt, outcome: Err(error), took: Duration::ZERO }
+            let ask = node.unknown_outcome == UnknownOutcome::Ask;
+            Arrival { key, attempt, outcome: Err(lost(kind)), took: Duration::ZERO, ask }
         })
         .collect()
 }

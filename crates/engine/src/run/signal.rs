@@ -4,6 +4,9 @@ use crate::engine::{Engine, RUNS};
 use crate::run::entity::{approval, queue, run, signal};
 use crate::run::events::ApprovalDecided;
 use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
+use crate::graph::NodeClass;
+use crate::run::burst;
+use crate::run::drive::Arrival;
 use crate::run::persist;
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::views;
@@ -183,6 +186,9 @@ fn decided(state: &mut RunState, payload: &Value, now: DateTime<Utc>) {
     let Some(wait) = wait else { return };
     let port = payload.get("status").and_then(Value::as_str).unwrap_or("rejected").to_owned();
     let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
+    if state.head.graph.node(wait.key.node).class != NodeClass::Approval {
+        return resolve_unknown(state, &wait, port == "approved", now);
+    }
     state.record(wait.key, attempt, What::Completed { port, output: Arc::new(payload.clone()) }, now);
 }
 
@@ -200,12 +206,51 @@ pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) ->
             Why::Time => ("out", json!({ "waited_until": wait.until })),
             Why::Approval(id) => {
                 expire(tx, id).await?;
+                if state.head.graph.node(wait.key.node).class != NodeClass::Approval {
+                    resolve_unknown(state, &wait, false, now);
+                    continue;
+                }
                 ("rejected", json!({ "approval": id, "status": "expired" }))
             }
         };
         state.record(wait.key, attempt, What::Completed { port: port.to_owned(), output: Arc::new(output) }, now);
     }
     Ok(())
+}
+
+/// How long a person has to say what to do about a call of which nobody knows the outcome.
+const UNKNOWN_HOURS: i64 = 7 * 24;
+
+/// Asks whether a call that a crash cut off is to be made again.
+pub(crate) async fn ask_about_unknown(
+    tx: &Tx,
+    state: &mut RunState,
+    arrival: &Arrival,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if !state.in_flight.contains(&arrival.key) {
+        return Ok(());
+    }
+    let node = state.node_id(&arrival.key).to_owned();
+    let title = format!("`{node}` was cut off by a crash. Make the call again?");
+    let detail = json!({ "node": node, "attempt": arrival.attempt, "approve": "call again", "reject": "fail the step" });
+    let deadline = now + chrono::Duration::hours(UNKNOWN_HOURS);
+    let id = burst::ask(tx, state, &arrival.key, title, detail, deadline).await?;
+    let what = What::Waiting { until: deadline, approval: Some(id) };
+    state.record(arrival.key.clone(), arrival.attempt, what, now);
+    Ok(())
+}
+
+/// Makes the call again, or lets the step fail.
+fn resolve_unknown(state: &mut RunState, wait: &Wait, again: bool, now: DateTime<Utc>) {
+    state.waits.retain(|open| open.key != wait.key);
+    if again {
+        state.ready.push_back(wait.key.clone());
+        return;
+    }
+    let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
+    let error = Error::conflict("outcome_unknown", "The call was cut off by a crash and is not to be made again.");
+    state.record(wait.key.clone(), attempt, What::Failed { error, retry_at: None }, now);
 }
 
 async fn expire(tx: &Tx, id: Uuid) -> Result<()> {

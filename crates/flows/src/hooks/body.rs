@@ -1,10 +1,7 @@
 //! The bytes of a delivery: how many are read, which forms are taken, and what the run sees of them.
 
 use super::verify::Verified;
-use axum::body::Body;
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -16,7 +13,7 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Most levels of lists and objects in a body. The gate's own limit is a little higher: the body arrives inside of more.
 const MAX_DEPTH: usize = 60;
 /// How long a sender has for its body.
-const READ_TIME: Duration = Duration::from_secs(10);
+pub const READ_TIME: Duration = Duration::from_secs(10);
 /// Parameters of the query that a run sees.
 const MAX_QUERY: usize = 64;
 /// The longest header value that a run sees, in bytes.
@@ -68,36 +65,6 @@ pub(crate) fn media(headers: &HeaderMap) -> Result<Media> {
     }
 }
 
-/// The whole body.
-///
-/// # Errors
-/// `too_large` above [`MAX_BODY_BYTES`], whether or not the length was told; `malformed` when the sender stops half-way.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
-    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if told.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
-        return Err(too_large());
-    }
-    let whole = tokio::time::timeout(READ_TIME, collect(body));
-    whole.await.unwrap_or_else(|_| Err(Error::malformed("The body did not arrive in time.")))
-}
-
-async fn collect(body: Body) -> Result<Bytes> {
-    let mut stream = body.into_data_stream();
-    let mut whole = BytesMut::new();
-    while let Some(part) = stream.next().await {
-        let part = part.map_err(|error| Error::malformed("The body ended half-way.").with_source(error))?;
-        if whole.len() + part.len() > MAX_BODY_BYTES {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&part);
-    }
-    Ok(whole.freeze())
-}
-
-fn too_large() -> Error {
-    Error::too_large("body", format_args!("{} KiB", MAX_BODY_BYTES / 1024))
-}
-
 /// The JSON in the body.
 ///
 /// # Errors
@@ -129,7 +96,7 @@ pub(crate) fn run_input(headers: &HeaderMap, uri: &Uri, verified: &Verified, bod
 
 fn shown(headers: &HeaderMap) -> Value {
     let value = |name: &&str| {
-        let value = headers.get(**name)?.to_str().ok().filter(|text| text.len() <= MAX_HEADER)?;
+        let value = headers.get(*name)?.to_str().ok().filter(|text| text.len() <= MAX_HEADER)?;
         Some(((**name).to_owned(), Value::from(value)))
     };
     Value::Object(SHOWN.iter().filter_map(|name| value(&name)).collect())

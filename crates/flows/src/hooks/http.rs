@@ -14,7 +14,7 @@ use metrics::counter;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synapscale_api::{Inbound, respond_error};
+use synapscale_api::{Inbound, read_body, respond_error};
 use synapscale_core::{Actor, Channel, Ctx, Error, ErrorKind, Grants, PermissionSet, Result};
 use synapscale_engine::{Engine, Response as RunResponse, Started};
 use synapscale_ops::{Envelope, Gate, Sink};
@@ -100,7 +100,7 @@ async fn answer_delivery(state: &HookState, token: &str, inbound: &Inbound, requ
     let hook = state.0.cache.find(state.store(), token).await?.ok_or_else(|| Error::not_found("hook"))?;
     let (parts, raw) = request.into_parts();
     let media = body::media(&parts.headers)?;
-    let bytes = body::read(&parts.headers, raw).await?;
+    let bytes = read_body(&parts.headers, raw, body::MAX_BODY_BYTES, body::READ_TIME).await?;
     let now = state.store().clock().now();
     let sent = verify::Delivery { headers: &parts.headers, body: &bytes, now };
     let verified = verify(hook.scheme, &hook.secrets(now), &sent).map_err(refused)?;

@@ -37,7 +37,7 @@ pub(crate) struct ListApprovals {
 fn list(flows: Flows) -> Operation {
     Operation::read("approvals.list", "List approvals")
         .about("Lists what runs ask of people, the newest first; with status pending, what still waits.")
-        .permission("runs:read")
+        .permission("approvals:read")
         .rest(Method::GET, "/approvals")
         .handle(move |tx: Tx, input: Arc<ListApprovals>| {
             let flows = flows.clone();
@@ -64,7 +64,7 @@ pub(crate) struct GetApproval {
 fn get(flows: Flows) -> Operation {
     Operation::read("approvals.get", "Get an approval")
         .about("Gives an approval: what would be done, until when, and what was decided by whom.")
-        .permission("runs:read")
+        .permission("approvals:read")
         .rest(Method::GET, "/approvals/{approval_id}")
         .handle(move |tx: Tx, input: Arc<GetApproval>| {
             let flows = flows.clone();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use synapscale_core::{Actor, Error, FieldError, Result};
-use synapscale_engine::graph::{Problem, pin};
+use synapscale_engine::graph::{self, Problem};
 use synapscale_engine::{NewRun, Started, WorkflowRef};
 use synapscale_ops::Outcome::Done;
 use synapscale_ops::{Envelope, Method, Operation, Page, Patch, Prepare, page};
@@ -158,7 +158,7 @@ fn read_file(flows: &Flows, input: ApplyWorkflow) -> Result<Applying> {
     let file = Value::Object(input.file);
     let graph = flows.engine()?.compile(&file).map_err(faults)?;
     // A later version of a node kind must not change what was applied.
-    let file = pin(&file, &graph);
+    let file = graph::pin(&file, &graph);
     Ok(Applying { name: input.name, file, summary })
 }
 

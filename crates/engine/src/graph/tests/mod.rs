@@ -20,7 +20,10 @@ fn graph(nodes: Value) -> CompiledGraph {
 /// The places and codes of a file's problems, sorted.
 fn faults(file: &Value) -> Vec<(String, &'static str)> {
     let problems = compile(file, &Catalog).err().unwrap_or_default();
-    let mut faults: Vec<_> = problems.into_iter().map(|problem| (problem.pointer, problem.code)).collect();
+    let mut faults: Vec<_> = problems
+        .into_iter()
+        .map(|problem| (problem.pointer, problem.code))
+        .collect();
     faults.sort();
     faults
 }

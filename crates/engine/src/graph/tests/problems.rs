@@ -65,7 +65,10 @@ fn the_list_has_an_end() {
 #[test]
 fn what_is_no_file_is_refused() {
     assert_eq!(faults(&json!([])), [at("", "type")]);
-    assert_eq!(faults(&json!({})), [at("/name", "required"), at("/nodes", "required")]);
+    assert_eq!(
+        faults(&json!({})),
+        [at("/name", "required"), at("/nodes", "required")]
+    );
     assert_eq!(faults(&file(json!([]))), [at("/nodes", "type")]);
     assert_eq!(faults(&file(json!({}))), [at("/nodes", "no_trigger")]);
     let mut deep = json!(1);
@@ -80,11 +83,20 @@ fn what_is_no_file_is_refused() {
 #[test]
 fn kinds_and_names_are_suggested() {
     let unknown = |kind: &str| message(json!({ "start": start(), "a": { "kind": kind, "after": "start" } }));
-    assert_eq!(unknown("swich"), "There is no node kind `swich`. Did you mean `switch`?");
-    assert_eq!(unknown("webhook"), "There is no node kind `webhook`. Did you mean `trigger.webhook`?");
+    assert_eq!(
+        unknown("swich"),
+        "There is no node kind `swich`. Did you mean `switch`?"
+    );
+    assert_eq!(
+        unknown("webhook"),
+        "There is no node kind `webhook`. Did you mean `trigger.webhook`?"
+    );
     assert_eq!(unknown("quantum"), "There is no node kind `quantum`.");
     assert_eq!(unknown("set@9"), "There is no `set@9`; the latest is `set@1`.");
-    assert_eq!(node_faults(json!({ "start": { "kind": "trigger.manual@x" } })), [at("/nodes/start/kind", "bad_kind")]);
+    assert_eq!(
+        node_faults(json!({ "start": { "kind": "trigger.manual@x" } })),
+        [at("/nodes/start/kind", "bad_kind")]
+    );
     let text = message(json!({ "start": start(), "a": { "kind": "set", "after": "strat" } }));
     assert_eq!(text, "There is no node `strat`. Did you mean `start`?");
 }
@@ -96,24 +108,43 @@ fn ports_are_known() {
     };
     let choice = json!({ "kind": "if", "after": "start", "with": { "when": "{{ input.x }}" } });
     assert_eq!(after("decide.true", choice.clone()), []);
-    assert_eq!(after("decide", choice.clone()), [at("/nodes/b/after", "unknown_port")]);
-    assert_eq!(after("decide.error", choice.clone()), [at("/nodes/b/after", "unknown_port")]);
+    assert_eq!(
+        after("decide", choice.clone()),
+        [at("/nodes/b/after", "unknown_port")]
+    );
+    assert_eq!(
+        after("decide.error", choice.clone()),
+        [at("/nodes/b/after", "unknown_port")]
+    );
     let mut branching = choice.clone();
     branching["on_error"] = json!("branch");
     assert_eq!(after("decide.error", branching), []);
     let mut continuing = choice;
     continuing["on_error"] = json!("continue");
-    assert_eq!(after("decide.true", continuing), [at("/nodes/decide/on_error", "no_out_port")]);
-    let switch = |port: &str| {
-        json!({ "kind": "switch", "after": "start", "with": { "cases": [{ "port": port, "when": true }] } })
-    };
+    assert_eq!(
+        after("decide.true", continuing),
+        [at("/nodes/decide/on_error", "no_out_port")]
+    );
+    let switch = |port: &str| json!({ "kind": "switch", "after": "start", "with": { "cases": [{ "port": port, "when": true }] } });
     assert_eq!(after("decide.left", switch("left")), []);
     assert_eq!(after("decide.else", switch("left")), []);
-    assert_eq!(after("decide.right", switch("left")), [at("/nodes/b/after", "unknown_port")]);
-    assert_eq!(after("decide.left", switch("{{ input.port }}")), [at("/nodes/decide/with", "bad_port")]);
-    assert_eq!(after("decide.else", switch("error")), [at("/nodes/decide/with", "bad_port")]);
+    assert_eq!(
+        after("decide.right", switch("left")),
+        [at("/nodes/b/after", "unknown_port")]
+    );
+    assert_eq!(
+        after("decide.left", switch("{{ input.port }}")),
+        [at("/nodes/decide/with", "bad_port")]
+    );
+    assert_eq!(
+        after("decide.else", switch("error")),
+        [at("/nodes/decide/with", "bad_port")]
+    );
     // What is wrong with the configuration is told, and not what follows from it.
-    assert_eq!(after("decide.left", switch("Left!")), [at("/nodes/decide/with/cases/0/port", "pattern")]);
+    assert_eq!(
+        after("decide.left", switch("Left!")),
+        [at("/nodes/decide/with/cases/0/port", "pattern")]
+    );
 }
 
 #[test]
@@ -136,10 +167,10 @@ fn edges_are_told_once() {
             at("/nodes/e/join", "join_too_many"),
         ]
     );
-    assert_eq!(node_faults(json!({ "a": { "kind": "set", "after": "b" }, "b": { "kind": "set", "after": "a" } })), [
-        at("/nodes", "no_trigger"),
-        at("/nodes/a/after", "cycle"),
-    ]);
+    assert_eq!(
+        node_faults(json!({ "a": { "kind": "set", "after": "b" }, "b": { "kind": "set", "after": "a" } })),
+        [at("/nodes", "no_trigger"), at("/nodes/a/after", "cycle"),]
+    );
 }
 
 #[test]
@@ -151,7 +182,10 @@ fn cycles_are_named() {
         "e": { "kind": "set", "after": "d" },
         "f": { "kind": "set", "after": "e" },
     }));
-    assert_eq!(text, "These nodes wait for each other: `c` → `d` → `e` → `c`. Loops are not supported yet.");
+    assert_eq!(
+        text,
+        "These nodes wait for each other: `c` → `d` → `e` → `c`. Loops are not supported yet."
+    );
 }
 
 #[test]
@@ -177,7 +211,10 @@ fn expressions_read_what_was_there_before() {
         }))
     };
     let place = "/nodes/b/with/list/1/x~1y";
-    assert_eq!(reads("{{ nodes.a.output.x }} {{ nodes.start.output }} {{ run.id }} {{ input }}"), []);
+    assert_eq!(
+        reads("{{ nodes.a.output.x }} {{ nodes.start.output }} {{ run.id }} {{ input }}"),
+        []
+    );
     assert_eq!(reads("{{ nodes.c.output }}"), [at(place, "not_before")]);
     assert_eq!(reads("{{ nodes.side.output }}"), [at(place, "not_before")]);
     assert_eq!(reads("{{ nodes.b.output }}"), [at(place, "not_before")]);
@@ -186,7 +223,9 @@ fn expressions_read_what_was_there_before() {
     assert_eq!(reads("{{ input.x"), [at(place, "expression")]);
     assert_eq!(reads("\\{{ no expression"), []);
     // The place is told with the offset.
-    let text = message(json!({ "start": start(), "a": { "kind": "set", "after": "start", "with": { "x": "ab {{ 1 + }}" } } }));
+    let text = message(
+        json!({ "start": start(), "a": { "kind": "set", "after": "start", "with": { "x": "ab {{ 1 + }}" } } }),
+    );
     assert!(text.contains("at byte"), "{text}");
     // A node whose predecessors are not all known is not told that others do not come before it.
     let loose = json!({
@@ -205,10 +244,21 @@ fn triggers_hold_no_expressions() {
 
 #[test]
 fn members_are_checked_beside_expressions() {
-    let call = |with: Value| node_faults(json!({ "start": start(), "a": { "kind": "http", "after": "start", "with": with } }));
-    assert_eq!(call(json!({ "method": "{{ input.m }}" })), [at("/nodes/a/with/url", "required")]);
-    assert_eq!(call(json!({ "url": "{{ input.u }}", "urll": 1 })), [at("/nodes/a/with/urll", "unknown_field")]);
-    assert_eq!(call(json!({ "url": "{{ input.u }}", "timeout": 999 })), [at("/nodes/a/with/timeout", "range")]);
+    let call = |with: Value| {
+        node_faults(json!({ "start": start(), "a": { "kind": "http", "after": "start", "with": with } }))
+    };
+    assert_eq!(
+        call(json!({ "method": "{{ input.m }}" })),
+        [at("/nodes/a/with/url", "required")]
+    );
+    assert_eq!(
+        call(json!({ "url": "{{ input.u }}", "urll": 1 })),
+        [at("/nodes/a/with/urll", "unknown_field")]
+    );
+    assert_eq!(
+        call(json!({ "url": "{{ input.u }}", "timeout": 999 })),
+        [at("/nodes/a/with/timeout", "range")]
+    );
     assert_eq!(call(json!({ "url": 5 })), [at("/nodes/a/with/url", "type")]);
 }
 
@@ -221,7 +271,13 @@ impl KindCatalog for Extra {
             return Catalog.kind(name, version);
         }
         let config_schema = Arc::new(self.0.clone());
-        Some(KindInfo { name: name.to_owned(), version: 1, class: NodeClass::Pure, config_schema, ports: PortSpec::default() })
+        Some(KindInfo {
+            name: name.to_owned(),
+            version: 1,
+            class: NodeClass::Pure,
+            config_schema,
+            ports: PortSpec::default(),
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -242,10 +298,18 @@ fn alternatives_wait_for_the_values() {
     });
     let codes = |with: Value, schema: &Value| {
         let nodes = json!({ "start": start(), "a": { "kind": "extra", "after": "start", "with": with } });
-        let problems = compile(&file(nodes), &Extra(schema.clone())).err().unwrap_or_default();
-        problems.into_iter().map(|problem| problem.code).collect::<Vec<_>>()
+        let problems = compile(&file(nodes), &Extra(schema.clone()))
+            .err()
+            .unwrap_or_default();
+        problems
+            .into_iter()
+            .map(|problem| problem.code)
+            .collect::<Vec<_>>()
     };
-    assert_eq!(codes(json!({ "mode": "{{ input.mode }}" }), &schema), Vec::<&str>::new());
+    assert_eq!(
+        codes(json!({ "mode": "{{ input.mode }}" }), &schema),
+        Vec::<&str>::new()
+    );
     assert_eq!(codes(json!({ "mode": "c" }), &schema), ["shape"]);
     assert_eq!(codes(json!({}), &json!({ "type": "nonsense" })), ["kind_schema"]);
 }
@@ -254,16 +318,31 @@ fn alternatives_wait_for_the_values() {
 fn hostile_input_schemas_are_refused() {
     let codes = |schema: Value| {
         let file = json!({ "name": "t", "input": schema, "nodes": { "start": start() } });
-        faults(&file).into_iter().map(|(_, code)| code).collect::<Vec<_>>()
+        faults(&file)
+            .into_iter()
+            .map(|(_, code)| code)
+            .collect::<Vec<_>>()
     };
-    assert_eq!(codes(json!({ "$defs": { "a": { "type": "string" } }, "$ref": "#/$defs/a" })), Vec::<&str>::new());
-    assert_eq!(codes(json!({ "properties": { "$id": { "type": "string" } } })), Vec::<&str>::new());
+    assert_eq!(
+        codes(json!({ "$defs": { "a": { "type": "string" } }, "$ref": "#/$defs/a" })),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        codes(json!({ "properties": { "$id": { "type": "string" } } })),
+        Vec::<&str>::new()
+    );
     assert_eq!(codes(json!(true)), ["type"]);
     assert_eq!(codes(json!({ "type": 5 })), ["bad_schema"]);
     assert_eq!(codes(json!({ "pattern": "(" })), ["bad_schema"]);
     assert_eq!(codes(json!({ "$ref": "#" })), ["schema_reference"]);
-    assert_eq!(codes(json!({ "$ref": "https://example.com/schema.json" })), ["schema_reference"]);
-    assert_eq!(codes(json!({ "$defs": { "a/b": {} }, "$ref": "#/$defs/a/b" })), ["schema_reference"]);
+    assert_eq!(
+        codes(json!({ "$ref": "https://example.com/schema.json" })),
+        ["schema_reference"]
+    );
+    assert_eq!(
+        codes(json!({ "$defs": { "a/b": {} }, "$ref": "#/$defs/a/b" })),
+        ["schema_reference"]
+    );
     assert_eq!(codes(json!({ "$dynamicRef": "#a" })), ["schema_reference"]);
     let circle = json!({ "$defs": { "a": { "$ref": "#/$defs/b" }, "b": { "$ref": "#/$defs/a" } }, "$ref": "#/$defs/a" });
     assert_eq!(codes(circle), ["recursive_schema"]);

@@ -17,8 +17,11 @@ pub(super) fn check(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) {
     for edge in edges {
         before[edge.to].push(edge.from);
     }
-    let by_id: HashMap<&str, usize> =
-        drafts.iter().enumerate().map(|(index, draft)| (draft.id.as_str(), index)).collect();
+    let by_id: HashMap<&str, usize> = drafts
+        .iter()
+        .enumerate()
+        .map(|(index, draft)| (draft.id.as_str(), index))
+        .collect();
     for (index, draft) in drafts.iter().enumerate() {
         if problems.is_full() {
             return;
@@ -28,13 +31,21 @@ pub(super) fn check(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) {
         }
         let at = below(&draft.at, "with");
         if draft.is_trigger() {
-            let message = "A trigger's configuration is read before there is a run: it cannot hold expressions.";
+            let message =
+                "A trigger's configuration is read before there is a run: it cannot hold expressions.";
             problems.add(at, "trigger_expression", message);
             continue;
         }
         let ancestors = ancestors(index, &before);
-        let is_loose = (0..drafts.len()).any(|node| (node == index || ancestors[node]) && drafts[node].is_loose);
-        let reader = Reader { drafts, by_id: &by_id, ancestors, is_loose, own: draft };
+        let is_loose =
+            (0..drafts.len()).any(|node| (node == index || ancestors[node]) && drafts[node].is_loose);
+        let reader = Reader {
+            drafts,
+            by_id: &by_id,
+            ancestors,
+            is_loose,
+            own: draft,
+        };
         reader.strings(&draft.with, at, problems);
     }
 }
@@ -88,12 +99,19 @@ impl Reader<'_> {
     }
 
     fn references(&self, references: &References, at: &str, problems: &mut Problems) {
-        for root in references.roots.iter().filter(|root| !ROOTS.contains(&root.as_str())) {
+        for root in references
+            .roots
+            .iter()
+            .filter(|root| !ROOTS.contains(&root.as_str()))
+        {
             let hint = match self.by_id.contains_key(root.as_str()) {
                 true => format!(" The output of the node is `nodes.{root}.output`."),
                 false => suggestion(root, ROOTS),
             };
-            let message = format!("Expressions read `input`, `nodes` and `run`; there is no `{}`.{hint}", echo(root));
+            let message = format!(
+                "Expressions read `input`, `nodes` and `run`; there is no `{}`.{hint}",
+                echo(root)
+            );
             problems.add(at, "unknown_name", message);
         }
         for id in &references.nodes {
@@ -105,7 +123,11 @@ impl Reader<'_> {
         match self.by_id.get(id).copied() {
             None => {
                 let hint = suggestion(id, self.drafts.iter().map(|draft| draft.id.as_str()));
-                problems.add(at, "unknown_reference", format!("There is no node `{}`.{hint}", echo(id)));
+                problems.add(
+                    at,
+                    "unknown_reference",
+                    format!("There is no node `{}`.{hint}", echo(id)),
+                );
             }
             Some(node) if !self.ancestors[node] && !self.is_loose => {
                 let own = &self.own.id;

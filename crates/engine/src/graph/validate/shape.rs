@@ -38,14 +38,20 @@ pub(super) fn check(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) -
 /// A graph without cycles has every node below a trigger if the only nodes without predecessors are triggers.
 fn starts(drafts: &[Draft], problems: &mut Problems) {
     // A node of an unknown kind may have been meant as a trigger.
-    if !drafts.iter().any(|draft| draft.is_trigger() || draft.kind.is_none()) {
+    if !drafts
+        .iter()
+        .any(|draft| draft.is_trigger() || draft.kind.is_none())
+    {
         let message = "A workflow needs a trigger, such as a node of the kind `trigger.manual`.";
         problems.add("/nodes", "no_trigger", message);
     }
     for draft in drafts {
         let is_known = draft.kind.as_ref().is_some_and(|_| !draft.is_trigger());
         if is_known && draft.file.after.is_empty() {
-            let message = format!("Nothing leads to `{}`: say in `after` what it comes after.", draft.id);
+            let message = format!(
+                "Nothing leads to `{}`: say in `after` what it comes after.",
+                draft.id
+            );
             problems.add(&draft.at, "unreachable", message);
         }
     }
@@ -61,7 +67,10 @@ fn joins(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) {
             && !draft.is_loose
             && usize::try_from(count).is_ok_and(|count| count > incoming)
         {
-            let message = format!("`join` asks for {count} edges, and {incoming} lead to `{}`.", draft.id);
+            let message = format!(
+                "`join` asks for {count} edges, and {incoming} lead to `{}`.",
+                draft.id
+            );
             problems.add(below(&draft.at, "join"), "join_too_many", message);
         }
     }
@@ -69,9 +78,14 @@ fn joins(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) {
 
 /// Names the nodes of one shortest cycle through the first node of a strongly connected component.
 fn refuse_cycle(drafts: &[Draft], edges: &[Edge], nodes: &[usize], problems: &mut Problems) {
-    let Some(start) = nodes.first().copied() else { return };
+    let Some(start) = nodes.first().copied() else {
+        return;
+    };
     let mut next: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
-    for edge in edges.iter().filter(|edge| nodes.contains(&edge.from) && nodes.contains(&edge.to)) {
+    for edge in edges
+        .iter()
+        .filter(|edge| nodes.contains(&edge.from) && nodes.contains(&edge.to))
+    {
         next[edge.from].push(edge.to);
     }
     let mut before: Vec<Option<usize>> = vec![None; drafts.len()];
@@ -96,8 +110,19 @@ fn refuse_cycle(drafts: &[Draft], edges: &[Edge], nodes: &[usize], problems: &mu
     cycle.push(start);
     cycle.reverse();
     let total = cycle.len() - 1;
-    let named: Vec<String> = cycle.iter().take(MAX_NAMED).map(|node| format!("`{}`", drafts[*node].id)).collect();
-    let rest = if cycle.len() > MAX_NAMED { format!(" → … ({total} nodes)") } else { String::new() };
-    let message = format!("These nodes wait for each other: {}{rest}. Loops are not supported yet.", named.join(" → "));
+    let named: Vec<String> = cycle
+        .iter()
+        .take(MAX_NAMED)
+        .map(|node| format!("`{}`", drafts[*node].id))
+        .collect();
+    let rest = if cycle.len() > MAX_NAMED {
+        format!(" → … ({total} nodes)")
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "These nodes wait for each other: {}{rest}. Loops are not supported yet.",
+        named.join(" → ")
+    );
     problems.add(below(&drafts[start].at, "after"), "cycle", message);
 }
