@@ -1,1 +1,7 @@
-fn main(){}
+//! The binary `synapscale`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    synapscale_server::cli::main()
+}

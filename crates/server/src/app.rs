@@ -1,0 +1,325 @@
+//! The server put together: store, schema, gate, authentication, engine and routes; and its life from the first request
+//! to the last.
+
+use crate::config::Config;
+use crate::health::{self, Readiness};
+use crate::modules::Modules;
+use crate::serve::{Listeners, serve_tcp, serve_unix};
+use crate::tasks::Periodic;
+use crate::{VERSION, call_route, home, local, metrics_route};
+use async_trait::async_trait;
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use synapscale_api::{ApiConfig, Authenticate, Toolset};
+use synapscale_core::{Actor, Channel, Clock, Ctx, Error, Origin, Result, TenantId};
+use synapscale_engine::outbound::{Outbound, OutboundPolicy};
+use synapscale_engine::{Engine, EngineConfig, Principals};
+use synapscale_flows::{Flows, HookState};
+use synapscale_identity::Authenticator;
+use synapscale_ops::{Gate, GateConfig, Registry};
+use synapscale_store::Store;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long what outlives a request, such as an event stream's farewell, may take at the end.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// How long steps between two commits may take at the end.
+const WORKER_DRAIN: Duration = Duration::from_secs(30);
+/// How long lent connections may be out at the end.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Operations that `/mcp` always offers as tools, as far as there are such.
+const MCP_CORE: &[&str] = &[
+    "projects.list",
+    "tasks.list",
+    "tasks.create",
+    "tasks.update",
+    "patches.preview",
+    "patches.apply",
+    "workflows.list",
+    "workflows.run",
+    "runs.get",
+    "approvals.list",
+];
+
+/// Groups of tools that a client can ask for.
+const MCP_TOOLSETS: &[Toolset] = &[
+    Toolset { name: "work", nouns: &["projects", "tasks", "patches"] },
+    Toolset { name: "flows", nouns: &["workflows", "runs", "approvals", "hooks"] },
+    Toolset { name: "team", nouns: &["workspaces", "members", "users", "keys"] },
+    Toolset { name: "log", nouns: &["events", "audit", "ops"] },
+];
+
+/// A server that is put together and does not serve yet.
+pub struct App {
+    config: Config,
+    gate: Gate,
+    engine: Engine,
+    auth: Authenticator,
+    figures: PrometheusHandle,
+    readiness: Arc<Readiness>,
+    router: Router,
+    /// Cancelled when the server goes down: event streams say goodbye.
+    going_down: CancellationToken,
+    /// What outlives a request.
+    streams: TaskTracker,
+}
+
+/// The identity domain as the HTTP kit wants it.
+struct Bearers(Authenticator);
+
+#[async_trait]
+impl Authenticate for Bearers {
+    async fn bearer(&self, token: &str, origin: Origin) -> Result<Ctx> {
+        self.0.by_key(token, origin).await
+    }
+}
+
+/// The identity domain as the engine wants it.
+struct PresentGrants(Authenticator);
+
+#[async_trait]
+impl Principals for PresentGrants {
+    async fn ctx_for(&self, tenant: TenantId, principal: Actor, on_behalf_of: Option<Actor>) -> Result<Ctx> {
+        let origin = Origin::of(Channel::Run);
+        let ctx = self.0.ctx_for_principal(tenant, principal, origin.clone()).await?;
+        let Some(other) = on_behalf_of else {
+            return Ok(ctx);
+        };
+        let theirs = self.0.ctx_for_principal(tenant, other, origin).await?;
+        Ok(ctx.on_behalf_of(other, theirs.grants()))
+    }
+}
+
+/// Opens the store that `config` names, with the data directory and the master key that it needs.
+///
+/// # Errors
+/// What keeps the database from being opened.
+pub async fn open_store(config: &Config) -> Result<Store> {
+    config.make_data()?;
+    let secrets = config.secrets()?;
+    Store::open(config.store(), secrets, Clock::system(), None).await
+}
+
+/// Brings the schema up to date, or refuses when `config` says that a start does not; answers how many migrations stand.
+///
+/// # Errors
+/// `migrations_pending`, `schema_newer`, `row_security` or a database failure.
+pub async fn ready_schema(config: &Config, store: &Store, modules: &Modules) -> Result<usize> {
+    let migrations = modules.migrations();
+    if !config.auto_migrate {
+        let states = migrations.status(store).await?;
+        let pending: Vec<_> = states.iter().filter(|state| state.applied_at.is_none()).collect();
+        if let Some(first) = pending.first() {
+            let message = format!("{} migrations are missing, `{}` first.", pending.len(), first.name);
+            return Err(Error::unavailable("migrations_pending", message));
+        }
+    }
+    // Also finds out the log's identity, which cursors carry.
+    migrations.migrate(store).await?;
+    store.check_row_security().await?;
+    Ok(migrations.status(store).await?.len())
+}
+
+impl App {
+    /// Opens the database, brings the schema up to date and puts everything together. `figures` is what
+    /// [`crate::telemetry::start_metrics`] answered.
+    ///
+    /// # Errors
+    /// What keeps the server from starting.
+    pub async fn build(config: Config, figures: PrometheusHandle) -> Result<App> {
+        let store = open_store(&config).await?;
+        let modules = Modules::new(&store);
+        let migrations = ready_schema(&config, &store, &modules).await?;
+        let rates = config.limits.rates();
+        let gate = Gate::new(modules.registry()?, store.clone(), GateConfig { rates });
+        let engine = engine(&config, &gate, &modules.auth)?;
+        modules.flows.attach(engine.clone(), store.secrets().clone());
+
+        let worker = config.roles.worker.then(|| engine.clone());
+        let readiness = Readiness::new(store, worker, config.data.clone(), migrations);
+        let mut app = App {
+            auth: modules.auth,
+            router: Router::new(),
+            going_down: CancellationToken::new(),
+            streams: TaskTracker::new(),
+            config,
+            gate,
+            engine,
+            figures,
+            readiness,
+        };
+        app.router = app.routes(&modules.flows)?;
+        Ok(app)
+    }
+
+    fn routes(&self, flows: &Flows) -> Result<Router> {
+        let config = &self.config;
+        let auth: Arc<dyn Authenticate> = Arc::new(Bearers(self.auth.clone()));
+        let own = home::routes(config, self.store().backend())
+            .merge(health::routes(self.readiness.clone()))
+            .merge(metrics_route::routes(self.figures.clone(), auth.clone()));
+        if !config.roles.api {
+            return Ok(own);
+        }
+        let gate = self.gate.clone();
+        let extra = own
+            .merge(call_route::routes(gate.clone(), config.limits.body_bytes, config.limits.request))
+            .merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
+        Ok(synapscale_api::router(gate, auth, self.api_config(), extra))
+    }
+
+    fn api_config(&self) -> ApiConfig {
+        let config = &self.config;
+        let core = MCP_CORE.iter().copied().filter(|name| self.gate.registry().get(name).is_some());
+        ApiConfig {
+            public_url: config.public_url.clone(),
+            version: VERSION.to_owned(),
+            max_body_bytes: config.limits.body_bytes,
+            time_limit: config.limits.request,
+            trusted_proxies: config.trusted_proxies.clone(),
+            mcp_core: core.collect(),
+            mcp_toolsets: MCP_TOOLSETS.to_vec(),
+            mcp_allowed_hosts: Vec::new(),
+            max_streams_per_tenant: config.limits.event_streams,
+            tasks: self.streams.clone(),
+            shutdown: self.going_down.clone(),
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        self.gate.store()
+    }
+
+    /// The gate.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// The operations.
+    pub fn registry(&self) -> &Arc<Registry> {
+        self.gate.registry()
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// All routes that the network reaches.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves until `shutdown`, then drains: no new connections, requests to their end, the worker to its next commit,
+    /// counters to the database, and the database closed.
+    ///
+    /// # Errors
+    /// When a listener or the worker fails.
+    pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) -> Result<()> {
+        let periodic = Periodic::start(self.gate.clone(), self.auth.clone(), self.figures.clone());
+        let worker_stop = CancellationToken::new();
+        let workers = TaskTracker::new();
+        let worker = self.config.roles.worker.then(|| {
+            let (engine, stop) = (self.engine.clone(), worker_stop.clone());
+            // A server whose worker is gone, by an error or a panic, goes down: whoever watches it starts it again.
+            let gone = shutdown.clone().drop_guard();
+            workers.spawn(async move {
+                let ended = engine.work(stop).await;
+                drop(gone);
+                ended
+            })
+        });
+        workers.close();
+
+        let served = self.serve_requests(listeners, &shutdown).await;
+
+        tracing::info!("requests are drained; the worker finishes its commits");
+        worker_stop.cancel();
+        let worked = match worker {
+            Some(worker) => drained_worker(worker).await,
+            None => Ok(()),
+        };
+        periodic.stop().await;
+        bounded("database", CLOSE, self.gate.store().close()).await;
+        tracing::info!("stopped");
+        served.and(worked)
+    }
+
+    async fn serve_requests(&self, listeners: Listeners, shutdown: &CancellationToken) -> Result<()> {
+        let (tcp, unix) = (self.router(), self.local_router());
+        let (stop_tcp, stop_unix) = (shutdown.clone(), shutdown.clone());
+        let servers = async move {
+            tokio::join!(serve_tcp(listeners.tcp, tcp, stop_tcp), serve_unix(listeners.unix, unix, stop_unix))
+        };
+        tokio::pin!(servers);
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            (tcp, unix) = &mut servers => return tcp.and(unix),
+        }
+        tracing::info!("going down: no new requests, {} s for those under way", self.config.limits.drain.as_secs());
+        self.readiness.drain();
+        self.going_down.cancel();
+        let began = Instant::now();
+        let drained = tokio::time::timeout(self.config.limits.drain, servers).await;
+        let outcome = match drained {
+            Ok((tcp, unix)) => tcp.and(unix),
+            Err(_) => {
+                tracing::warn!("some requests did not end in time and are cut off");
+                Ok(())
+            }
+        };
+        self.streams.close();
+        bounded("event streams", FAREWELL, self.streams.wait()).await;
+        tracing::debug!(ms = began.elapsed().as_millis(), "drained");
+        outcome
+    }
+
+    fn local_router(&self) -> Router {
+        self.router.clone().merge(local::routes(self.store().clone()))
+    }
+}
+
+fn engine(config: &Config, gate: &Gate, auth: &Authenticator) -> Result<Engine> {
+    let policy = OutboundPolicy {
+        allow: config.http_allow.clone(),
+        ..OutboundPolicy::default()
+    };
+    let outbound = Outbound::new(policy).map_err(|error| Error::unavailable("outbound", error.to_string()))?;
+    let settings = EngineConfig {
+        worker: config.roles.worker,
+        worker_slots: config.limits.worker_slots,
+        ..EngineConfig::default()
+    };
+    let principals = Arc::new(PresentGrants(auth.clone()));
+    Ok(Engine::new(gate.clone(), principals, outbound, settings))
+}
+
+async fn drained_worker(worker: JoinHandle<Result<()>>) -> Result<()> {
+    match tokio::time::timeout(WORKER_DRAIN, worker).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(panic)) => Err(Error::internal(panic)),
+        Err(_) => {
+            // Its leases run out, and whoever works next goes on.
+            tracing::warn!("the worker did not end within {} s", WORKER_DRAIN.as_secs());
+            Ok(())
+        }
+    }
+}
+
+async fn bounded(what: &str, limit: Duration, work: impl Future<Output = ()>) {
+    if tokio::time::timeout(limit, work).await.is_err() {
+        tracing::warn!("the {what} did not end within {} s", limit.as_secs());
+    }
+}

@@ -1,0 +1,113 @@
+//! `POST /api/v1/call/{operation}`: any operation by its name, through the gate, with its whole input in the body. The
+//! command line uses it, since not every operation has a REST path of its own.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use std::time::Duration;
+use synapscale_api::{BASE, Inbound, read_body, respond_error};
+use synapscale_core::{Channel, Error, ErrorKind, Result};
+use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Sink, parse_json};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+#[derive(Clone)]
+struct Calls {
+    gate: Gate,
+    body_bytes: usize,
+    within: Duration,
+}
+
+/// The route.
+pub(crate) fn routes(gate: Gate, body_bytes: usize, within: Duration) -> Router {
+    Router::new()
+        .route(&format!("{BASE}/call/{{operation}}"), post(call))
+        .with_state(Calls { gate, body_bytes, within })
+}
+
+async fn call(State(calls): State<Calls>, Path(name): Path<String>, request: Request) -> Response {
+    let inbound = match Inbound::of(request.extensions()) {
+        Ok(inbound) => inbound.clone(),
+        Err(rejection) => return rejection.into_response(),
+    };
+    let answer = calls.answer(&inbound, &name, request).await;
+    answer.unwrap_or_else(|error| respond_error(&error, inbound.request_id))
+}
+
+impl Calls {
+    async fn answer(&self, inbound: &Inbound, name: &str, request: Request) -> Result<Response> {
+        let (parts, body) = request.into_parts();
+        let ctx = inbound.ctx(&parts.headers, Channel::Rest).await?.with_time_limit(self.within);
+        if let Some(operation) = self.gate.registry().get(name) {
+            // What only the product's own code calls is not there for anybody else.
+            if operation.is_internal() {
+                return Err(Error::not_found("operation"));
+            }
+            // A stranger's body is not read.
+            if let Some(permission) = operation.permission().filter(|permission| !ctx.grants().allows(permission)) {
+                let refused = self.gate.call(&ctx, name, serde_json::Value::Null, Envelope::default(), Sink::none());
+                return Err(refused.await.err().unwrap_or_else(|| Error::forbidden(permission)));
+            }
+        }
+        let envelope = envelope(&parts.headers)?;
+        require_json(&parts.headers)?;
+        let bytes = read_body(&parts.headers, body, self.body_bytes, self.within).await?;
+        let input = match bytes.is_empty() {
+            true => serde_json::json!({}),
+            false => parse_json(&bytes, &JsonLimits::of_bytes(self.body_bytes))?,
+        };
+        let answer = self.gate.call(&ctx, name, input, envelope, Sink::none()).await?;
+        respond(&answer)
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<()> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    match essence.eq_ignore_ascii_case("application/json") {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::Unsupported,
+            "unsupported_media_type",
+            "Send the input as `Content-Type: application/json`.",
+        )),
+    }
+}
+
+fn envelope(headers: &HeaderMap) -> Result<Envelope> {
+    let bad = |name: &HeaderName| {
+        Error::malformed(format!("The header {name} cannot be read.")).with_code("bad_header")
+    };
+    let text = |name: &HeaderName| {
+        let value = headers.get(name)?;
+        Some(value.to_str().map(str::trim).map_err(|_| bad(name)))
+    };
+    let expected_revision = match text(&IF_MATCH).transpose()? {
+        None => None,
+        Some(tag) => Some(tag.trim_matches('"').parse().map_err(|_| bad(&IF_MATCH))?),
+    };
+    Ok(Envelope {
+        idempotency_key: text(&IDEMPOTENCY_KEY).transpose()?.map(str::to_owned),
+        expected_revision,
+    })
+}
+
+fn respond(answer: &Answer) -> Result<Response> {
+    let mut response = Response::new(Body::from(answer.output.to_bytes()?));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(revision) = answer.revision {
+        let tag = HeaderValue::from_str(&format!("\"{revision}\"")).map_err(Error::internal)?;
+        headers.insert(ETAG, tag);
+    }
+    if answer.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,163 @@
+//! `synapscale serve`: the server, from the first start of a fresh clone to the last drained request.
+
+use super::client::Profile;
+use super::{Ended, Outcome, output};
+use crate::app::App;
+use crate::config::{Config, Profile as Kind, ServeFlags};
+use crate::local::{FirstOwner, MadeOwner};
+use crate::serve::{Listeners, StopSignals};
+use crate::{VERSION, telemetry};
+use clap::Args;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
+use synapscale_core::Result;
+use tokio_util::sync::CancellationToken;
+
+const AFTER: &str = "\
+Examples:
+  synapscale serve                                          SQLite in ./data, at 127.0.0.1:8080
+  synapscale serve --data /var/lib/synapscale --profile prod --listen 0.0.0.0:8080
+  SYNAPSCALE_DATABASE_URL=postgres://… synapscale serve --roles worker
+
+Settings come from synapscale.toml, then SYNAPSCALE_… variables, then flags:
+  profile  listen  data  database_url  roles  public_url  auto_migrate  trusted_proxies
+  [log] format, filter            SYNAPSCALE_LOG_FORMAT, SYNAPSCALE_LOG
+  [http] allow                    SYNAPSCALE_HTTP_ALLOW: private addresses that workflows may reach
+  [limits] body_bytes, request_seconds, event_streams, worker_slots, database_connections, write_queue,
+           drain_seconds, rate_factor     as variables SYNAPSCALE_BODY_BYTES and so on
+The master key is in SYNAPSCALE_MASTER_KEY, or in master.key in the data directory, made on the first start. Back it up.
+SIGTERM and Ctrl-C drain; a second one ends at once.";
+
+/// Starts the server.
+#[derive(Args, Debug)]
+#[command(after_help = AFTER)]
+pub struct Serve {
+    #[command(flatten)]
+    flags: ServeFlags,
+}
+
+impl Serve {
+    pub async fn run(self) -> Outcome {
+        let began = Instant::now();
+        let config = Config::load(&self.flags)?;
+        telemetry::start_log(&config.log)?;
+        let figures = telemetry::start_metrics()?;
+        let signals = StopSignals::listen()?;
+        let app = App::build(config, figures).await?;
+        let config = app.config().clone();
+        let listeners = Listeners::bind(config.listen, Some(&config.socket())).await?;
+        let url = url_of(listeners.address()?);
+        tracing::info!(
+            version = VERSION,
+            %url,
+            database = app.store().describe(),
+            roles = config.roles.names().join(","),
+            profile = config.profile.as_str(),
+            ms = began.elapsed().as_millis(),
+            "serving"
+        );
+        if config.profile == Kind::Dev && config.roles.api {
+            greet(&app, &url).await?;
+        }
+        serve_until_told(app, listeners, signals).await
+    }
+}
+
+/// Serves until a signal, drains, and gives up draining at the second signal.
+pub(super) async fn serve_until_told(app: App, listeners: Listeners, mut signals: StopSignals) -> Outcome {
+    let shutdown = CancellationToken::new();
+    let serving = app.serve(listeners, shutdown.clone());
+    tokio::pin!(serving);
+    tokio::select! {
+        served = &mut serving => {
+            served?;
+            return Ok(Ended::Well);
+        }
+        () = signals.next() => shutdown.cancel(),
+    }
+    tokio::select! {
+        served = &mut serving => {
+            served?;
+            Ok(Ended::Well)
+        }
+        () = signals.next() => Ok(Ended::AtOnce),
+    }
+}
+
+/// How a client on this machine reaches `address`.
+pub(super) fn url_of(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// The first workspace with its owner; none when there is one already.
+pub(super) async fn first_owner(app: &App, email: &str, workspace: &str) -> Result<Option<MadeOwner>> {
+    let owner = FirstOwner {
+        email: email.to_owned(),
+        workspace: workspace.to_owned(),
+        password: None,
+    };
+    match owner.make(app.store()).await {
+        Ok(made) => Ok(Some(made)),
+        Err(error) if error.code() == "already_bootstrapped" => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes where the server is, and the key if there is a new one, for client commands to find.
+pub(super) fn remember(config: &Config, url: &str, key: Option<&str>) -> Result<()> {
+    let path = Profile::path_in(&config.data);
+    let old = Profile::read(&path)?.unwrap_or_default();
+    let wanted = Profile {
+        server: Some(url.to_owned()),
+        key: key.map(str::to_owned).or_else(|| old.key.clone()),
+    };
+    // Without a key there is nothing worth keeping; a file that says the same already stays as it is.
+    if wanted.key.is_none() || wanted == old {
+        return Ok(());
+    }
+    wanted.write(&path)
+}
+
+async fn greet(app: &App, url: &str) -> Result<()> {
+    let made = first_owner(app, "owner@example.com", "main").await?;
+    remember(app.config(), url, made.as_ref().map(|made| made.api_key.as_str()))?;
+    let data = app.config().data.display();
+    output::line(format!("SynapScale {VERSION} serves {url} ({}).", app.store().describe()));
+    let Some(made) = made else {
+        output::line(format!("Client commands find server and key in {data}/cli.toml. Ctrl-C stops."));
+        return Ok(());
+    };
+    let program = std::env::args().next().unwrap_or_else(|| "synapscale".to_owned());
+    output::line(format!(
+        "\nThe API key of the first owner, owner@example.com, shown this once:\n\n  {}\n\n\
+         It is also in {data}/cli.toml, readable by you alone, where client commands find it.\n\n\
+         Try next, in another terminal:\n  \
+         {program} ops\n  \
+         {program} call projects.create --input '{{\"name\": \"Inbox\"}}'\n  \
+         {program} run examples/issue-triage/workflow.yaml --input examples/issue-triage/inputs/form.json\n\
+         or open {url}/docs. Ctrl-C stops.\n",
+        made.api_key
+    ));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lead_to_this_machine() {
+        for (address, url) in [
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("10.0.0.1:80", "http://10.0.0.1:80"),
+        ] {
+            assert_eq!(url_of(address.parse().expect("an address")), url);
+        }
+    }
+}

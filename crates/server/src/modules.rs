@@ -1,0 +1,53 @@
+//! The one list of modules. A new domain is one line here.
+
+use std::sync::Arc;
+use synapscale_core::{Error, Result};
+use synapscale_engine::Engine;
+use synapscale_flows::Flows;
+use synapscale_identity::Authenticator;
+use synapscale_ops::{Module, Registry};
+use synapscale_store::{EntitySpec, Migrations, Store};
+
+/// All modules of one server, and what the server itself holds of them.
+pub struct Modules {
+    /// The modules. Tables are made in this order, so a module stands after those whose tables it refers to.
+    pub list: Vec<Module>,
+    /// Who calls.
+    pub auth: Authenticator,
+    /// Workflows; the engine is attached once it stands.
+    pub flows: Flows,
+}
+
+impl Modules {
+    /// The modules over `store`.
+    pub fn new(store: &Store) -> Self {
+        let auth = Authenticator::new(store.clone());
+        let flows = Flows::new();
+        let list = vec![
+            synapscale_ops::module(),
+            Engine::module(),
+            synapscale_identity::module(&auth),
+            synapscale_work::module(),
+            flows.module(),
+        ];
+        Modules { list, auth, flows }
+    }
+
+    /// All migrations, in order.
+    pub fn migrations(&self) -> Migrations {
+        Migrations::new(self.list.iter().flat_map(|module| module.migrations.clone()))
+    }
+
+    /// What the code believes of all tables.
+    pub fn entities(&self) -> Vec<EntitySpec> {
+        self.list.iter().flat_map(|module| module.entities.clone()).collect()
+    }
+
+    /// All operations and events.
+    ///
+    /// # Errors
+    /// `internal` for a mistake in a module.
+    pub fn registry(&self) -> Result<Arc<Registry>> {
+        Registry::new(&self.list).map(Arc::new).map_err(Error::internal)
+    }
+}

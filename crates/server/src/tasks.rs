@@ -1,0 +1,110 @@
+//! What the process itself does now and then: figures and counters leave memory. Work that matters if the process dies
+//! is a run, not a task.
+
+use chrono::TimeDelta;
+use futures::future::BoxFuture;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
+use std::time::Duration;
+use synapscale_core::{Ctx, Result};
+use synapscale_identity::Authenticator;
+use synapscale_ops::{Gate, KEPT_HOURS, idempotency_purge};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often denied tries become events.
+const DENIED: Duration = Duration::from_secs(10);
+/// How often it is written when keys were last used.
+const LAST_USED: Duration = Duration::from_secs(60);
+/// How often the figures are folded; the recorder asks for it.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How often stored answers that are past their time are removed.
+const PURGE: Duration = Duration::from_secs(3600);
+
+/// One turn of a task.
+type Turn = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// The periodic tasks of one server.
+pub(crate) struct Periodic {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    gate: Gate,
+    auth: Authenticator,
+}
+
+impl Periodic {
+    /// Starts them.
+    pub fn start(gate: Gate, auth: Authenticator, figures: PrometheusHandle) -> Self {
+        let periodic = Periodic {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            gate: gate.clone(),
+            auth: auth.clone(),
+        };
+        let denied = gate.clone();
+        periodic.every("flush_denied", DENIED, move || {
+            let gate = denied.clone();
+            Box::pin(async move { gate.flush_denied().await.map(drop) })
+        });
+        periodic.every("flush_last_used", LAST_USED, move || {
+            let auth = auth.clone();
+            Box::pin(async move { auth.flush_last_used().await.map(drop) })
+        });
+        periodic.every("purge_answers", PURGE, move || {
+            let gate = gate.clone();
+            Box::pin(async move { purge(&gate).await })
+        });
+        periodic.every("upkeep", UPKEEP, move || {
+            figures.run_upkeep();
+            Box::pin(std::future::ready(Ok(())))
+        });
+        periodic.tracker.close();
+        periodic
+    }
+
+    fn every<F>(&self, name: &'static str, period: Duration, turn: F)
+    where
+        F: Fn() -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
+    {
+        let turn: Turn = Arc::new(turn);
+        let stop = self.stop.clone();
+        self.tracker.spawn(async move {
+            let mut ticks = interval_at(Instant::now() + period, period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    _ = ticks.tick() => {}
+                }
+                if let Err(error) = turn().await {
+                    tracing::warn!(task = name, ?error, "a periodic task failed; it is tried again");
+                }
+            }
+        });
+    }
+
+    /// Stops them, and writes what is still in memory.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tracker.wait().await;
+        let told = self.gate.flush_denied().await.map(drop);
+        let used = self.auth.flush_last_used().await.map(drop);
+        for error in [told, used].into_iter().filter_map(Result::err) {
+            tracing::warn!(?error, "counters could not be written before the end");
+        }
+    }
+}
+
+async fn purge(gate: &Gate) -> Result<()> {
+    let store = gate.store();
+    let before = store.clock().now() - TimeDelta::hours(KEPT_HOURS);
+    let ctx = Ctx::system(store.clock().clone());
+    let removed = store
+        .write(&ctx, |tx| async move { idempotency_purge(&tx, before).await })
+        .await?;
+    if removed > 0 {
+        tracing::debug!(removed, "stored answers past their time were removed");
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! From a plan to rows and events.
+
+use crate::entity::{patch_set, project, task};
+use crate::events;
+use crate::model::{Project, Task};
+use crate::patch::{Op, PatchResult, PatchSet, RowChange};
+use crate::plan::Plan;
+use crate::undo;
+use serde_json::Value;
+use synapscale_core::{Changes, Error, NewEvent, Result, diff, new_id};
+use synapscale_store::orm::sea_query::{Expr, ExprTrait};
+use synapscale_store::orm::{ColumnTrait, IntoActiveModel, QueryFilter};
+use synapscale_store::{DeleteGroup, Tx};
+use uuid::Uuid;
+
+/// Plans and applies a set, keeps it with its inverse, and tells of it.
+pub(crate) async fn apply(tx: &Tx, set: &PatchSet, undo_of: Option<Uuid>) -> Result<PatchResult> {
+    let plan = Plan::make(tx, set).await?;
+    let id = new_id();
+    let mut result = write(tx, &plan, Some(id)).await?;
+    result.patch_set_id = Some(id);
+    let to_json = |value: Result<Value, serde_json::Error>| value.map_err(Error::internal);
+    let actor = tx.ctx().principal().unwrap_or(tx.ctx().actor());
+    tx.insert::<patch_set::Entity>(patch_set::Model {
+        tenant_id: Uuid::nil(),
+        id,
+        patches: to_json(serde_json::to_value(set))?,
+        inverse: to_json(serde_json::to_value(undo::inverse(&plan)))?,
+        changes: to_json(serde_json::to_value(&result.changes))?,
+        status: "applied".to_owned(),
+        undo_of,
+        created_by: format!("{}:{}", actor.kind.as_str(), actor.id),
+        created_at: tx.ctx().clock().now(),
+    })
+    .await?;
+    let applied = events::PatchSetApplied { rows: result.changes.len(), undo_of };
+    tx.emit(NewEvent::new("patch_set", id, &applied));
+    Ok(result)
+}
+
+/// Writes a plan's rows and tells of each.
+pub(crate) async fn write(tx: &Tx, plan: &Plan, set: Option<Uuid>) -> Result<PatchResult> {
+    insert(tx, plan).await?;
+    restore(tx, plan).await?;
+    update(tx, plan).await?;
+    delete(tx, plan).await?;
+    let result = describe(plan);
+    for change in &result.changes {
+        tell(tx, plan, change, set);
+    }
+    Ok(result)
+}
+
+async fn insert(tx: &Tx, plan: &Plan) -> Result<()> {
+    let projects = plan.created.iter().filter_map(|id| plan.projects.get(id)).map(|row| row.after.clone());
+    tx.insert_all::<project::Entity>(projects.filter(|row| row.deleted_at.is_none()).collect()).await?;
+    let tasks = plan.created.iter().filter_map(|id| plan.tasks.get(id)).map(|row| row.after.clone());
+    tx.insert_all::<task::Entity>(tasks.filter(|row| row.deleted_at.is_none()).collect()).await
+}
+
+/// Every changed column of a row, guarded by the revision that the plan was made against.
+macro_rules! update_row {
+    ($tx:expr, $module:ident, $before:expr, $after:expr) => {{
+        let mut model = $after.clone().into_active_model().reset_all();
+        model.not_set($module::Column::TenantId);
+        model.not_set($module::Column::Id);
+        model.not_set($module::Column::CreatedAt);
+        model.not_set($module::Column::CreatedBy);
+        let update = $tx
+            .update::<$module::Entity>()
+            .set(model)
+            .filter($module::Column::Id.eq($before.id))
+            .filter($module::Column::Revision.eq($before.revision));
+        if $tx.run_update(update).await? != 1 {
+            // Somebody changed the row between our read and our write: the whole transaction is tried again.
+            return Err(Error::unavailable("busy_row", "A row changed at the same moment. Try again.").transient());
+        }
+    }};
+}
+
+async fn update(tx: &Tx, plan: &Plan) -> Result<()> {
+    use synapscale_store::orm::ActiveModelTrait;
+    for row in plan.projects.values().filter(|row| row.op == Some(Op::Update)) {
+        if let Some(before) = &row.before {
+            update_row!(tx, project, before, row.after);
+        }
+    }
+    for row in plan.tasks.values().filter(|row| row.op == Some(Op::Update)) {
+        if let Some(before) = &row.before {
+            update_row!(tx, task, before, row.after);
+        }
+    }
+    Ok(())
+}
+
+async fn restore(tx: &Tx, plan: &Plan) -> Result<()> {
+    for group in &plan.restored {
+        tx.restore::<project::Entity>(DeleteGroup(*group)).await?;
+        tx.restore::<task::Entity>(DeleteGroup(*group)).await?;
+    }
+    Ok(())
+}
+
+async fn delete(tx: &Tx, plan: &Plan) -> Result<()> {
+    let tasks: Vec<Uuid> =
+        plan.tasks.values().filter(|row| row.op == Some(Op::Delete) && row.before.is_some()).map(|row| row.after.id).collect();
+    for ids in tasks.chunks(500) {
+        let these = Expr::col((task::Entity, task::Column::Id)).is_in(ids.iter().copied());
+        tx.soft_delete::<task::Entity>(plan.group, these).await?;
+    }
+    let projects: Vec<Uuid> = plan
+        .projects
+        .values()
+        .filter(|row| row.op == Some(Op::Delete) && row.before.is_some())
+        .map(|row| row.after.id)
+        .collect();
+    if !projects.is_empty() {
+        let these = Expr::col((project::Entity, project::Column::Id)).is_in(projects);
+        tx.soft_delete::<project::Entity>(plan.group, these).await?;
+    }
+    Ok(())
+}
+
+fn fields(value: Option<Value>) -> Value {
+    let mut value = value.unwrap_or_else(|| Value::Object(Default::default()));
+    if let Some(map) = value.as_object_mut() {
+        for quiet in ["updated_at", "revision"] {
+            map.remove(quiet);
+        }
+    }
+    value
+}
+
+/// What the plan does, in words and diffs.
+pub(crate) fn describe(plan: &Plan) -> PatchResult {
+    let mut result = PatchResult {
+        patch_set_id: None,
+        projects: Vec::new(),
+        tasks: Vec::new(),
+        temp_ids: plan.temp_ids.clone(),
+        changes: Vec::new(),
+    };
+    let change = |kind: &str, id: Uuid, op: Op, revision: i64, diff: Changes| RowChange {
+        kind: kind.to_owned(),
+        id,
+        op,
+        revision,
+        diff,
+    };
+    for row in plan.projects.values() {
+        let Some(op) = row.op else { continue };
+        let after = Project::from(row.after.clone());
+        let before = row.before.clone().map(|row| serde_json::to_value(Project::from(row)).unwrap_or_default());
+        let now = serde_json::to_value(&after).unwrap_or_default();
+        let changed = diff(&fields(before), &fields(Some(now)));
+        result.changes.push(change("project", after.id, op, after.revision, changed));
+        if after.deleted_at.is_none() {
+            result.projects.push(after);
+        }
+    }
+    for row in plan.tasks.values() {
+        let Some(op) = row.op else { continue };
+        let after = Task::from(row.after.clone());
+        let before = row.before.clone().map(|row| serde_json::to_value(Task::from(row)).unwrap_or_default());
+        let now = serde_json::to_value(&after).unwrap_or_default();
+        let changed = diff(&fields(before), &fields(Some(now)));
+        result.changes.push(change("task", after.id, op, after.revision, changed));
+        if after.deleted_at.is_none() {
+            result.tasks.push(after);
+        }
+    }
+    result
+}
+
+fn tell(tx: &Tx, plan: &Plan, change: &RowChange, patch_set_id: Option<Uuid>) {
+    let (id, revision) = (change.id, change.revision);
+    let event = if change.kind == "project" {
+        let title = plan.projects.get(&id).map(|row| row.after.name.clone()).unwrap_or_default();
+        match change.op {
+            Op::Create => NewEvent::new("project", id, &events::ProjectCreated { title, revision, patch_set_id }),
+            Op::Update => NewEvent::new("project", id, &events::ProjectUpdated { title, revision, patch_set_id }),
+            Op::Delete => NewEvent::new("project", id, &events::ProjectDeleted { title, revision, patch_set_id }),
+            Op::Restore => NewEvent::new("project", id, &events::ProjectRestored { title, revision, patch_set_id }),
+        }
+    } else {
+        let title = plan.tasks.get(&id).map(|row| row.after.title.clone()).unwrap_or_default();
+        match change.op {
+            Op::Create => NewEvent::new("task", id, &events::TaskCreated { title, revision, patch_set_id }),
+            Op::Update => NewEvent::new("task", id, &events::TaskUpdated { title, revision, patch_set_id }),
+            Op::Delete => NewEvent::new("task", id, &events::TaskDeleted { title, revision, patch_set_id }),
+            Op::Restore => NewEvent::new("task", id, &events::TaskRestored { title, revision, patch_set_id }),
+        }
+    };
+    tx.emit(event.with_changes(change.diff.clone()));
+}

@@ -1,0 +1,310 @@
+//! Reading: rows by id and group, trees by one recursive query, lists by filters and a stable order.
+
+use crate::entity::{patch_set, project, task};
+use crate::model::{Project, Task, TaskNode};
+use crate::ops::{ListProjects, ListTasks};
+use chrono::{DateTime, Utc};
+use std::collections::HashMap;
+use synapscale_core::{Error, Result};
+use synapscale_ops::{Page, page};
+use synapscale_store::orm::sea_query::{
+    Alias, CommonTableExpression, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType, WithClause,
+};
+use synapscale_store::orm::{ColumnTrait, Condition, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, Select};
+use synapscale_store::{Scoped, Tx};
+use uuid::Uuid;
+
+/// Most tasks of one tree.
+const MAX_TREE: u64 = 20_000;
+
+pub(crate) async fn tasks_by_id(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<task::Model>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.find::<task::Entity>().filter(task::Column::Id.is_in(ids)).rows(tx).await
+}
+
+pub(crate) async fn projects_by_id(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<project::Model>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    tx.find::<project::Entity>().filter(project::Column::Id.is_in(ids)).rows(tx).await
+}
+
+pub(crate) async fn tasks_of_project(tx: &Tx, id: Uuid) -> Result<Vec<task::Model>> {
+    let query = tx.find_live::<task::Entity>().filter(task::Column::ProjectId.eq(id)).limit(MAX_TREE + 1);
+    whole(query.rows(tx).await?)
+}
+
+pub(crate) async fn tasks_of_group(tx: &Tx, group: Uuid) -> Result<Vec<task::Model>> {
+    tx.find::<task::Entity>().filter(task::Column::DeleteGroup.eq(group)).rows(tx).await
+}
+
+pub(crate) async fn projects_of_group(tx: &Tx, group: Uuid) -> Result<Vec<project::Model>> {
+    tx.find::<project::Entity>().filter(project::Column::DeleteGroup.eq(group)).rows(tx).await
+}
+
+fn whole(rows: Vec<task::Model>) -> Result<Vec<task::Model>> {
+    match rows.len() as u64 > MAX_TREE {
+        true => Err(Error::too_large("tree", format!("{MAX_TREE} tasks"))),
+        false => Ok(rows),
+    }
+}
+
+/// The living task and all living ones below it, parents before children.
+pub(crate) async fn subtree(tx: &Tx, root: Uuid) -> Result<Vec<task::Model>> {
+    whole(tx.query(&subtree_query(tx, root)).await?)
+}
+
+fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
+    let tree = Alias::new("tree");
+    let id = Alias::new("id");
+    let live = |query: &mut SelectStatement| {
+        query
+            .and_where(Expr::col((task::Entity, task::Column::TenantId)).eq(tx.tenant_value()))
+            .and_where(Expr::col((task::Entity, task::Column::DeletedAt)).is_null());
+    };
+    let mut first = Query::select();
+    first.column((task::Entity, task::Column::Id)).from(task::Entity);
+    live(&mut first);
+    first.and_where(Expr::col((task::Entity, task::Column::Id)).eq(root));
+    let mut below = Query::select();
+    below.column((task::Entity, task::Column::Id)).from(task::Entity).inner_join(
+        tree.clone(),
+        Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())),
+    );
+    live(&mut below);
+    let mut walk = CommonTableExpression::new();
+    walk.table_name(tree.clone()).column(id.clone()).query(first.union(UnionType::All, below).to_owned());
+    let mut clause = WithClause::new();
+    clause.recursive(true).cte(walk);
+    let mut rows = Query::select();
+    rows.columns(task::Column::iter().map(|column| (task::Entity, column))).from(task::Entity).inner_join(
+        tree.clone(),
+        Expr::col((task::Entity, task::Column::Id)).equals((tree, id)),
+    );
+    live(&mut rows);
+    rows.order_by((task::Entity, task::Column::Depth), Order::Asc)
+        .order_by((task::Entity, task::Column::CreatedAt), Order::Asc)
+        .order_by((task::Entity, task::Column::Id), Order::Asc)
+        .limit(MAX_TREE + 1)
+        .with_cte(clause);
+    rows
+}
+
+/// Rows, parents before children, as trees. The roots are those whose parent is not among them.
+pub(crate) fn nest(rows: Vec<task::Model>) -> Vec<TaskNode> {
+    let mut slots: Vec<Option<TaskNode>> = Vec::with_capacity(rows.len());
+    let mut index: HashMap<Uuid, usize> = HashMap::with_capacity(rows.len());
+    let mut parents: Vec<Option<usize>> = Vec::with_capacity(rows.len());
+    for (place, row) in rows.into_iter().enumerate() {
+        index.insert(row.id, place);
+        parents.push(row.parent_id.and_then(|parent| index.get(&parent).copied()));
+        slots.push(Some(TaskNode { task: Task::from(row), children: Vec::new() }));
+    }
+    let mut roots = Vec::new();
+    // From the last to the first, every child is whole before it goes to its parent.
+    for place in (0..slots.len()).rev() {
+        let Some(mut node) = slots[place].take() else { continue };
+        node.children.reverse();
+        match parents[place].and_then(|parent| slots[parent].as_mut()) {
+            Some(parent) => parent.children.push(node),
+            None => roots.push(node),
+        }
+    }
+    roots.reverse();
+    roots
+}
+
+/// All living tasks of a project, parents before children.
+pub(crate) async fn project_tree(tx: &Tx, id: Uuid) -> Result<Vec<TaskNode>> {
+    let query = tx
+        .find_live::<task::Entity>()
+        .filter(task::Column::ProjectId.eq(id))
+        .order_by_asc(task::Column::Depth)
+        .order_by_asc(task::Column::CreatedAt)
+        .order_by_asc(task::Column::Id)
+        .limit(MAX_TREE + 1);
+    Ok(nest(whole(query.rows(tx).await?)?))
+}
+
+pub(crate) async fn live_task(tx: &Tx, id: Uuid) -> Result<task::Model> {
+    let row = tx.find_live::<task::Entity>().filter(task::Column::Id.eq(id)).row(tx).await?;
+    row.ok_or_else(|| Error::not_found("task"))
+}
+
+pub(crate) async fn live_project(tx: &Tx, id: Uuid) -> Result<project::Model> {
+    let row = tx.find_live::<project::Entity>().filter(project::Column::Id.eq(id)).row(tx).await?;
+    row.ok_or_else(|| Error::not_found("project"))
+}
+
+pub(crate) async fn set(tx: &Tx, id: Uuid) -> Result<patch_set::Model> {
+    let row = tx.find::<patch_set::Entity>().filter(patch_set::Column::Id.eq(id)).row(tx).await?;
+    row.ok_or_else(|| Error::not_found("patch set"))
+}
+
+/// Whether a text holds another, whatever their case. The text's wildcards stand for themselves.
+fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = synapscale_store::orm::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
+    SimpleExpr::from(Func::lower(column.into())).like(pattern)
+}
+
+/// A tag as it stands in the JSON text, quotes and all.
+fn tagged(column: SimpleExpr, tag: &str) -> SimpleExpr {
+    let quoted = serde_json::to_string(tag).unwrap_or_default();
+    let escaped = quoted.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = synapscale_store::orm::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
+    column.cast_as(Alias::new("text")).like(pattern)
+}
+
+pub(crate) async fn projects(tx: &Tx, wanted: &ListProjects) -> Result<Page<Project>> {
+    let limit = page::limit(wanted.limit);
+    let mut query = tx.find_live::<project::Entity>();
+    if let Some(status) = wanted.status {
+        query = query.filter(project::Column::Status.eq(status.as_str()));
+    }
+    if let Some(priority) = wanted.priority {
+        query = query.filter(project::Column::Priority.eq(priority.as_str()));
+    }
+    if let Some(tag) = &wanted.tag {
+        query = query.filter(tagged(Expr::col((project::Entity, project::Column::Tags)), tag));
+    }
+    if let Some(text) = &wanted.text {
+        query = query.filter(contains(Expr::col((project::Entity, project::Column::Name)), text));
+    }
+    if let Some(cursor) = &wanted.cursor {
+        let (at, id): (DateTime<Utc>, Uuid) = page::decode(cursor)?;
+        query = query.filter(
+            Condition::any()
+                .add(project::Column::CreatedAt.gt(at))
+                .add(project::Column::CreatedAt.eq(at).and(project::Column::Id.gt(id))),
+        );
+    }
+    let query = query.order_by_asc(project::Column::CreatedAt).order_by_asc(project::Column::Id).limit(limit + 1);
+    let rows = query.rows(tx).await?;
+    Ok(Page::cut(rows, limit, |row| (row.created_at, row.id))?.map(Project::from))
+}
+
+/// A list's order: a column, its direction, and how the cursor keeps the place.
+struct Sort {
+    column: task::Column,
+    descending: bool,
+}
+
+impl Sort {
+    fn parse(text: Option<&str>) -> Result<Sort> {
+        let text = text.unwrap_or("created_at");
+        let (descending, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
+        let column = match name {
+            "created_at" => task::Column::CreatedAt,
+            "updated_at" => task::Column::UpdatedAt,
+            "due_date" => task::Column::DueDate,
+            "priority" => task::Column::PriorityRank,
+            "title" => task::Column::Title,
+            _ => {
+                let message = "Sort by created_at, updated_at, due_date, priority or title, with - for descending.";
+                return Err(Error::invalid("/sort", "one_of", message));
+            }
+        };
+        Ok(Sort { column, descending })
+    }
+
+    /// The row's place: its value in this order, and its id.
+    fn place(&self, row: &task::Model) -> (serde_json::Value, Uuid) {
+        let value = match self.column {
+            task::Column::UpdatedAt => serde_json::json!(row.updated_at),
+            task::Column::DueDate => serde_json::json!(row.due_date),
+            task::Column::PriorityRank => serde_json::json!(row.priority_rank),
+            task::Column::Title => serde_json::json!(row.title),
+            _ => serde_json::json!(row.created_at),
+        };
+        (value, row.id)
+    }
+
+    /// What comes after a place. Rows without a value come last, in either direction.
+    fn after(&self, value: serde_json::Value, id: Uuid) -> Result<Condition> {
+        let bad = || Error::invalid("/cursor", "cursor", "This cursor belongs to another order.");
+        let column = Expr::col((task::Entity, self.column));
+        let same_id = Expr::col((task::Entity, task::Column::Id)).gt(id);
+        if value == serde_json::Value::Null {
+            return Ok(Condition::all().add(column.is_null()).add(same_id));
+        }
+        let value: SimpleExpr = match self.column {
+            task::Column::PriorityRank => Expr::val(value.as_i64().ok_or_else(bad)?),
+            task::Column::Title => Expr::val(value.as_str().ok_or_else(bad)?),
+            _ => Expr::val(serde_json::from_value::<DateTime<Utc>>(value).map_err(|_| bad())?),
+        };
+        let beyond = match self.descending {
+            true => column.clone().lt(value.clone()),
+            false => column.clone().gt(value.clone()),
+        };
+        Ok(Condition::any()
+            .add(beyond)
+            .add(column.clone().is_null())
+            .add(Condition::all().add(column.eq(value)).add(same_id)))
+    }
+
+    fn order(&self, query: Select<task::Entity>) -> Select<task::Entity> {
+        let direction = if self.descending { Order::Desc } else { Order::Asc };
+        query
+            .order_by(Expr::col((task::Entity, self.column)).is_null(), Order::Asc)
+            .order_by(self.column, direction)
+            .order_by_asc(task::Column::Id)
+    }
+}
+
+pub(crate) async fn tasks(tx: &Tx, wanted: &ListTasks) -> Result<Page<Task>> {
+    let limit = page::limit(wanted.limit);
+    let sort = Sort::parse(wanted.sort.as_deref())?;
+    let mut query = filtered(tx.find_live::<task::Entity>(), wanted);
+    if let Some(cursor) = &wanted.cursor {
+        let (value, id): (serde_json::Value, Uuid) = page::decode(cursor)?;
+        query = query.filter(sort.after(value, id)?);
+    }
+    let rows = sort.order(query).limit(limit + 1).rows(tx).await?;
+    Ok(Page::cut(rows, limit, |row| sort.place(row))?.map(Task::from))
+}
+
+fn filtered(mut query: Select<task::Entity>, wanted: &ListTasks) -> Select<task::Entity> {
+    if let Some(id) = wanted.project_id {
+        query = query.filter(task::Column::ProjectId.eq(id));
+    }
+    if let Some(id) = wanted.parent_id {
+        query = query.filter(task::Column::ParentId.eq(id));
+    }
+    if let Some(statuses) = wanted.status.as_ref().filter(|list| !list.is_empty()) {
+        query = query.filter(task::Column::Status.is_in(statuses.iter().map(|status| status.as_str())));
+    }
+    if let Some(priorities) = wanted.priority.as_ref().filter(|list| !list.is_empty()) {
+        query = query.filter(task::Column::Priority.is_in(priorities.iter().map(|priority| priority.as_str())));
+    }
+    if let Some(assignee) = &wanted.assignee {
+        query = query.filter(task::Column::Assignee.eq(assignee.as_str()));
+    }
+    if let Some(tag) = &wanted.tag {
+        query = query.filter(tagged(Expr::col((task::Entity, task::Column::Tags)), tag));
+    }
+    if let Some(before) = wanted.due_before {
+        query = query.filter(task::Column::DueDate.lt(before));
+    }
+    if let Some(after) = wanted.due_after {
+        query = query.filter(task::Column::DueDate.gt(after));
+    }
+    if let Some(text) = &wanted.text {
+        let title = contains(Expr::col((task::Entity, task::Column::Title)), text);
+        let description = contains(Expr::col((task::Entity, task::Column::Description)), text);
+        query = query.filter(Condition::any().add(title).add(description));
+    }
+    query
+}
+
+pub(crate) async fn sets(tx: &Tx, limit: Option<u32>, cursor: Option<&str>) -> Result<Page<patch_set::Model>> {
+    let limit = page::limit(limit);
+    let mut query = tx.find::<patch_set::Entity>().order_by_desc(patch_set::Column::Id).limit(limit + 1);
+    if let Some(cursor) = cursor {
+        let before: Uuid = page::decode(cursor)?;
+        query = query.filter(patch_set::Column::Id.lt(before));
+    }
+    Page::cut(query.rows(tx).await?, limit, |row| row.id)
+}
