@@ -300,6 +300,7 @@ fn engine(config: &Config, gate: &Gate, auth: &Authenticator) -> Result<Engine> 
     let settings = EngineConfig {
         worker: config.roles.worker,
         worker_slots: config.limits.worker_slots,
+        lease: config.lease,
         ..EngineConfig::default()
     };
     let principals = Arc::new(PresentGrants(auth.clone()));

@@ -1,17 +1,33 @@
-//! Configuration: `synapscale.toml`, then `SYNAPSCALE_…` variables, then flags. The only place that reads the environment.
+//! Settings: `synapscale.toml`, then `SYNAPSCALE_…` variables, then flags; checked together, so that all problems are told
+//! at once. The only place that reads the environment.
 
-use serde::Deserialize;
+mod layer;
+
+pub use layer::{ServeFlags, StoreFlags};
+
+use layer::Layer;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use synapscale_core::{Error, Result};
+use synapscale_core::{Error, FieldError, Result};
 use synapscale_engine::outbound::AllowRule;
-use synapscale_store::{DatabaseUrl, MasterKey};
+use synapscale_ops::{Rate, Rates};
+use synapscale_store::{DatabaseUrl, MasterKey, SecretBox, StoreConfig};
+use zeroize::Zeroizing;
+
+/// Where the server listens unless told otherwise.
+pub const LISTEN: &str = "127.0.0.1:8080";
+/// The data directory unless told otherwise.
+const DATA: &str = "data";
+/// The settings file that is read when it is there.
+const FILE: &str = "synapscale.toml";
+/// What the log shows unless told otherwise. `rmcp` logs whole requests.
+const LOG: &str = "info,rmcp=warn,sqlx=warn,hyper=warn";
 
 /// What kind of place the server runs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// A developer's machine: logs for people, and the first start makes an owner.
     Dev,
@@ -21,211 +37,353 @@ pub enum Profile {
     Prod,
 }
 
-/// The settings as a file or the environment gives them; all optional.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Address to listen on.
-    pub listen: Option<String>,
-    /// The data directory.
-    pub data: Option<PathBuf>,
-    /// `postgres://…`, or `sqlite:PATH`; a file in the data directory if not given.
-    pub database_url: Option<String>,
-    /// `api`, `worker`, separated by commas.
-    pub roles: Option<String>,
-    /// dev, staging or prod.
-    pub profile: Option<Profile>,
-    /// What clients reach the server by.
-    pub public_url: Option<String>,
-    /// Private addresses that workflows may call, separated by commas.
-    pub http_allow: Option<String>,
-    /// Peers whose `X-Forwarded-For` is believed, separated by commas.
-    pub trusted_proxies: Option<String>,
-    /// Seconds for which a run is a worker's without a sign of life.
-    pub lease_seconds: Option<u64>,
-    /// Multiplies all rate limits.
-    pub rate_factor: Option<u32>,
-    /// A filter for logs, such as `info,synapscale_engine=debug`.
-    pub log: Option<String>,
+impl Profile {
+    /// The word in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Profile::Dev => "dev",
+            Profile::Staging => "staging",
+            Profile::Prod => "prod",
+        }
+    }
 }
 
-/// The settings, complete.
+/// What this process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Serves requests.
+    pub api: bool,
+    /// Runs runs.
+    pub worker: bool,
+}
+
+impl Roles {
+    /// The words in settings.
+    pub fn names(self) -> Vec<&'static str> {
+        [(self.api, "api"), (self.worker, "worker")].into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
+    }
+}
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The log.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// How it looks.
+    pub format: LogFormat,
+    /// What it shows.
+    pub filter: String,
+}
+
+/// Limits that can be set.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest request body, in bytes.
+    pub body_bytes: usize,
+    /// Most time for one request.
+    pub request: Duration,
+    /// Most open event streams per workspace.
+    pub event_streams: usize,
+    /// Runs in memory at once.
+    pub worker_slots: usize,
+    /// Database connections; the store's own number if none.
+    pub database_connections: Option<u32>,
+    /// Writes that may wait for SQLite's writer; the store's own number if none.
+    pub write_queue: Option<usize>,
+    /// How long requests and runs have at the end.
+    pub drain: Duration,
+    /// Multiplies all rate limits but that of sign-in; 0 for none.
+    pub rate_factor: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            body_bytes: 1 << 20,
+            request: Duration::from_secs(30),
+            event_streams: 1000,
+            worker_slots: 256,
+            database_connections: None,
+            write_queue: None,
+            drain: Duration::from_secs(25),
+            rate_factor: 1,
+        }
+    }
+}
+
+impl Limits {
+    /// How often one caller may call.
+    pub fn rates(&self) -> Rates {
+        let usual = Rates::default();
+        let Some(factor) = NonZeroU32::new(self.rate_factor) else {
+            return Rates { sign_in: usual.sign_in, ..Rates::unlimited() };
+        };
+        let times = |rate: Option<Rate>| rate.map(|rate| Rate { calls: rate.calls.saturating_mul(factor), ..rate });
+        Rates { light: times(usual.light), normal: times(usual.normal), heavy: times(usual.heavy), sign_in: usual.sign_in }
+    }
+}
+
+/// Where the master key comes from.
+#[derive(Clone)]
+pub enum MasterKeySource {
+    /// From the variable.
+    Given(Zeroizing<String>),
+    /// From a file, made by the first start.
+    File(PathBuf),
+}
+
+/// The settings, complete and checked.
 #[derive(Clone)]
 pub struct Config {
-    /// Address to listen on.
+    /// What kind of place it is.
+    pub profile: Profile,
+    /// The address.
     pub listen: SocketAddr,
     /// The data directory.
     pub data: PathBuf,
     /// The database.
     pub database: DatabaseUrl,
-    /// Whether requests are served.
-    pub api: bool,
-    /// Whether runs are run.
-    pub worker: bool,
-    /// What kind of place it is.
-    pub profile: Profile,
-    /// What clients reach the server by.
+    /// What this process does.
+    pub roles: Roles,
+    /// What clients reach the server by; empty for wherever they are.
     pub public_url: String,
-    /// Private addresses that workflows may call.
-    pub http_allow: Vec<AllowRule>,
+    /// Whether a start applies missing migrations.
+    pub auto_migrate: bool,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Private addresses that workflows may call.
+    pub http_allow: Vec<AllowRule>,
+    /// The log.
+    pub log: LogConfig,
+    /// Limits.
+    pub limits: Limits,
     /// For how long a run is a worker's without a sign of life.
     pub lease: Duration,
-    /// Multiplies all rate limits.
-    pub rate_factor: u32,
-    /// A filter for logs.
-    pub log: String,
-    master_key: Option<String>,
+    /// The master key.
+    pub master_key: MasterKeySource,
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config").field("listen", &self.listen).field("data", &self.data).finish_non_exhaustive()
+        f.debug_struct("Config").field("profile", &self.profile).field("data", &self.data).finish_non_exhaustive()
     }
 }
 
-/// A variable of the environment.
-#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub fn variable(name: &str) -> Option<String> {
-    std::env::var(format!("SYNAPSCALE_{name}")).ok().filter(|value| !value.is_empty())
-}
+/// What is wrong with the settings.
+#[derive(Default)]
+struct Problems(Vec<FieldError>);
 
-/// The person's own folder.
-#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub fn home() -> Option<PathBuf> {
-    std::env::var_os("HOME").map(PathBuf::from)
-}
+impl Problems {
+    fn add(&mut self, setting: &str, message: impl Into<String>) {
+        self.0.push(FieldError { pointer: format!("/{setting}"), code: "config".into(), message: message.into() });
+    }
 
-fn bad(field: &str, what: &str) -> Error {
-    Error::invalid(format!("/{field}"), "configuration", format!("`{field}` {what}."))
-}
-
-impl Settings {
-    /// Reads the file, if there is one: the one named, else `synapscale.toml` here.
-    fn from_file(path: Option<&Path>) -> Result<Self> {
-        let named = path.is_some();
-        let path = path.unwrap_or(Path::new("synapscale.toml"));
-        match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| {
-                // The parser's words would quote the line, which may hold a password.
-                Error::invalid("", "configuration", format!("{}: {}", path.display(), error.message()))
-            }),
-            Err(error) if named => Err(bad("config", &format!("{}: {error}", path.display()))),
-            Err(_) => Ok(Self::default()),
+    fn list<T: std::str::FromStr>(&mut self, setting: &str, texts: Option<Vec<String>>) -> Vec<T>
+    where
+        T::Err: fmt::Display,
+    {
+        let mut read = Vec::new();
+        for text in texts.unwrap_or_default().iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(item) => read.push(item),
+                Err(error) => self.add(setting, format!("`{text}`: {error}")),
+            }
         }
+        read
     }
+}
 
-    fn from_environment() -> Result<Self> {
-        let number = |name: &str, field: &str| {
-            variable(name).map(|text| text.parse().map_err(|_| bad(field, "is no number"))).transpose()
-        };
-        let profile = match variable("PROFILE").as_deref() {
-            None => None,
-            Some("dev") => Some(Profile::Dev),
-            Some("staging") => Some(Profile::Staging),
-            Some("prod") => Some(Profile::Prod),
-            Some(_) => return Err(bad("profile", "is dev, staging or prod")),
-        };
-        Ok(Settings {
-            listen: variable("LISTEN"),
-            data: variable("DATA").map(PathBuf::from),
-            database_url: variable("DATABASE_URL"),
-            roles: variable("ROLES"),
-            profile,
-            public_url: variable("PUBLIC_URL"),
-            http_allow: variable("HTTP_ALLOW"),
-            trusted_proxies: variable("TRUSTED_PROXIES"),
-            lease_seconds: number("LEASE_SECONDS", "lease_seconds")?,
-            rate_factor: number("RATE_FACTOR", "rate_factor")?.map(|n: u64| u32::try_from(n).unwrap_or(u32::MAX)),
-            log: variable("LOG"),
-        })
-    }
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
 
-    /// These settings where given, else `other`'s.
-    fn over(self, other: Settings) -> Settings {
-        Settings {
-            listen: self.listen.or(other.listen),
-            data: self.data.or(other.data),
-            database_url: self.database_url.or(other.database_url),
-            roles: self.roles.or(other.roles),
-            profile: self.profile.or(other.profile),
-            public_url: self.public_url.or(other.public_url),
-            http_allow: self.http_allow.or(other.http_allow),
-            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
-            lease_seconds: self.lease_seconds.or(other.lease_seconds),
-            rate_factor: self.rate_factor.or(other.rate_factor),
-            log: self.log.or(other.log),
-        }
+/// Whether the person asked for no colours, by the variable that many programs heed.
+pub fn no_colour() -> bool {
+    environment("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// What the environment tells client commands.
+pub struct ClientEnv {
+    /// The server.
+    pub server: Option<String>,
+    /// The key.
+    pub key: Option<Zeroizing<String>>,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The person's own profile file.
+    pub profile: Option<PathBuf>,
+}
+
+/// Reads what client commands need.
+pub fn client_env() -> ClientEnv {
+    let text = |name: &str| environment(name).filter(|text| !text.trim().is_empty());
+    ClientEnv {
+        server: text("SYNAPSCALE_SERVER"),
+        key: text("SYNAPSCALE_KEY").map(Zeroizing::new),
+        data: text("SYNAPSCALE_DATA").map_or_else(|| PathBuf::from(DATA), PathBuf::from),
+        profile: text("HOME").map(|home| Path::new(&home).join(".config/synapscale/profile.toml")),
     }
+}
+
+/// The local socket of a server with that data directory.
+pub fn socket_in(data: &Path) -> PathBuf {
+    data.join("synapscale.sock")
 }
 
 impl Config {
     /// Flags over variables over the file over the defaults.
     ///
     /// # Errors
-    /// `configuration`, naming the setting.
-    pub fn load(flags: Settings, file: Option<&Path>) -> Result<Self> {
-        let environment = Settings::from_environment()?;
-        let settings = flags.over(environment).over(Settings::from_file(file)?);
-        let data = settings.data.unwrap_or_else(|| PathBuf::from("data"));
-        let listen = settings.listen.as_deref().unwrap_or("127.0.0.1:8080");
-        let listen = listen.parse().map_err(|_| bad("listen", "is no address such as 127.0.0.1:8080"))?;
-        let (api, worker) = roles(settings.roles.as_deref())?;
-        Ok(Config {
+    /// `config` with every problem.
+    pub fn load(flags: &ServeFlags) -> Result<Self> {
+        let mut problems = Problems::default();
+        let from_env = Layer::from_env(&environment, &mut problems);
+        let named = flags.store.config.clone().or_else(|| environment("SYNAPSCALE_CONFIG").map(PathBuf::from));
+        let from_file = match named {
+            Some(path) => Layer::from_file(&path)?,
+            None if Path::new(FILE).exists() => Layer::from_file(Path::new(FILE))?,
+            None => Layer::default(),
+        };
+        let layer = Layer::from_flags(flags).over(from_env).over(from_file);
+        Self::resolve(layer, problems)
+    }
+
+    /// As [`Config::load`], for commands that only open the store.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_store(flags: &StoreFlags) -> Result<Self> {
+        Self::load(&ServeFlags { store: flags.clone(), ..ServeFlags::default() })
+    }
+
+    /// The defaults of the dev profile, whatever file and environment say.
+    pub fn dev(data: PathBuf, listen: SocketAddr) -> Self {
+        Config {
+            profile: Profile::Dev,
             listen,
-            database: DatabaseUrl::parse(settings.database_url.as_deref(), &data)?,
+            database: DatabaseUrl::Sqlite(data.join("synapscale.db")),
+            roles: Roles { api: true, worker: true },
+            public_url: String::new(),
+            auto_migrate: true,
+            trusted_proxies: Vec::new(),
+            http_allow: Vec::new(),
+            log: LogConfig { format: LogFormat::Human, filter: LOG.to_owned() },
+            limits: Limits::default(),
+            lease: Duration::from_secs(30),
+            master_key: MasterKeySource::File(data.join("master.key")),
             data,
-            api,
-            worker,
-            profile: settings.profile.unwrap_or(Profile::Dev),
-            public_url: settings.public_url.unwrap_or_default(),
-            http_allow: list(settings.http_allow.as_deref(), "http_allow")?,
-            trusted_proxies: list(settings.trusted_proxies.as_deref(), "trusted_proxies")?,
-            lease: Duration::from_secs(settings.lease_seconds.unwrap_or(30).clamp(1, 3600)),
-            rate_factor: settings.rate_factor.unwrap_or(1).max(1),
-            log: settings.log.unwrap_or_else(|| "info,rmcp=warn,sqlx=warn,hyper=warn".to_owned()),
-            master_key: variable("MASTER_KEY"),
+        }
+    }
+
+    fn resolve(layer: Layer, mut problems: Problems) -> Result<Self> {
+        let data = layer.data.unwrap_or_else(|| PathBuf::from(DATA));
+        let listen = layer.listen.as_deref().unwrap_or(LISTEN);
+        let address = listen.parse().unwrap_or_else(|_| {
+            problems.add("listen", format!("`{listen}` is no address such as {LISTEN}."));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        });
+        let mut config = Config::dev(data, address);
+        config.profile = profile(layer.profile.as_deref(), &mut problems);
+        config.roles = roles(layer.roles, &mut problems);
+        match DatabaseUrl::parse(layer.database_url.as_deref(), &config.data) {
+            Ok(database) => config.database = database,
+            Err(error) => problems.add("database_url", error.message().to_owned()),
+        }
+        config.public_url = layer.public_url.unwrap_or_default();
+        config.auto_migrate = layer.auto_migrate.unwrap_or(true);
+        config.trusted_proxies = problems.list("trusted_proxies", layer.trusted_proxies);
+        config.http_allow = problems.list("http/allow", layer.http.allow);
+        config.log.format = log_format(layer.log.format.as_deref(), config.profile, &mut problems);
+        config.log.filter = layer.log.filter.unwrap_or_else(|| LOG.to_owned());
+        config.lease = Duration::from_secs(layer.limits.lease_seconds.unwrap_or(30).clamp(1, 3600));
+        config.limits = layer.limits.resolve(&mut problems);
+        if let Some(key) = environment("SYNAPSCALE_MASTER_KEY").filter(|key| !key.trim().is_empty()) {
+            config.master_key = MasterKeySource::Given(Zeroizing::new(key));
+        }
+        match problems.0.is_empty() {
+            true => Ok(config),
+            false => Err(Error::invalid_fields(problems.0).with_code("config")),
+        }
+    }
+
+    /// Makes the data directory, for its owner alone.
+    ///
+    /// # Errors
+    /// When the file system does not allow it.
+    pub fn make_data(&self) -> Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data).map_err(|error| {
+            Error::unavailable("data_directory", format!("{}: {error}", self.data.display()))
         })
     }
 
-    /// The master key, from its variable or its file.
+    /// The secret box under the master key.
     ///
     /// # Errors
     /// `master_key`.
-    pub fn master_key(&self) -> Result<MasterKey> {
-        match &self.master_key {
-            Some(text) => MasterKey::from_base64(text),
-            None => MasterKey::load_or_create(&self.data.join("master.key")),
-        }
+    pub fn secrets(&self) -> Result<SecretBox> {
+        let key = match &self.master_key {
+            MasterKeySource::Given(text) => MasterKey::from_base64(text)?,
+            MasterKeySource::File(path) => MasterKey::load_or_create(path)?,
+        };
+        SecretBox::new(&key)
+    }
+
+    /// How the store is opened.
+    pub fn store(&self) -> StoreConfig {
+        let mut store = StoreConfig::new(self.database.clone());
+        store.connections = self.limits.database_connections.unwrap_or(store.connections);
+        store.write_queue = self.limits.write_queue.unwrap_or(store.write_queue);
+        store
     }
 
     /// The local socket.
     pub fn socket(&self) -> PathBuf {
-        self.data.join("synapscale.sock")
+        socket_in(&self.data)
     }
 }
 
-fn roles(text: Option<&str>) -> Result<(bool, bool)> {
-    let (mut api, mut worker) = (false, false);
-    for role in text.unwrap_or("api,worker").split(',').map(str::trim) {
-        match role {
-            "api" => api = true,
-            "worker" => worker = true,
-            _ => return Err(bad("roles", "knows api and worker")),
+fn profile(text: Option<&str>, problems: &mut Problems) -> Profile {
+    match text {
+        None | Some("dev") => Profile::Dev,
+        Some("staging") => Profile::Staging,
+        Some("prod") => Profile::Prod,
+        Some(other) => {
+            problems.add("profile", format!("dev, staging or prod, not `{other}`."));
+            Profile::Dev
         }
     }
-    Ok((api, worker))
 }
 
-fn list<T: std::str::FromStr>(text: Option<&str>, field: &str) -> Result<Vec<T>>
-where
-    T::Err: fmt::Display,
-{
-    text.unwrap_or_default()
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(|item| item.parse().map_err(|error| bad(field, &format!("has `{item}`: {error}"))))
-        .collect()
+fn roles(names: Option<Vec<String>>, problems: &mut Problems) -> Roles {
+    let Some(names) = names else { return Roles { api: true, worker: true } };
+    let mut roles = Roles { api: false, worker: false };
+    for name in names {
+        match name.trim() {
+            "api" => roles.api = true,
+            "worker" => roles.worker = true,
+            other => problems.add("roles", format!("api and worker are known, `{other}` is not.")),
+        }
+    }
+    roles
+}
+
+fn log_format(text: Option<&str>, profile: Profile, problems: &mut Problems) -> LogFormat {
+    match text {
+        None if profile == Profile::Dev => LogFormat::Human,
+        None | Some("json") => LogFormat::Json,
+        Some("human") => LogFormat::Human,
+        Some(other) => {
+            problems.add("log/format", format!("human or json, not `{other}`."));
+            LogFormat::Human
+        }
+    }
 }

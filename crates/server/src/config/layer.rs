@@ -87,6 +87,7 @@ pub(super) struct LimitsLayer {
     pub write_queue: Option<u64>,
     pub drain_seconds: Option<u64>,
     pub rate_factor: Option<u64>,
+    pub lease_seconds: Option<u64>,
 }
 
 impl Layer {
@@ -148,6 +149,7 @@ impl Layer {
             write_queue: number("WRITE_QUEUE", "limits/write_queue"),
             drain_seconds: number("DRAIN_SECONDS", "limits/drain_seconds"),
             rate_factor: number("RATE_FACTOR", "limits/rate_factor"),
+            lease_seconds: number("LEASE_SECONDS", "limits/lease_seconds"),
         };
         Layer {
             profile: text("PROFILE"),
@@ -203,6 +205,7 @@ impl LimitsLayer {
             write_queue: self.write_queue.or(below.write_queue),
             drain_seconds: self.drain_seconds.or(below.drain_seconds),
             rate_factor: self.rate_factor.or(below.rate_factor),
+            lease_seconds: self.lease_seconds.or(below.lease_seconds),
         }
     }
 
