@@ -79,10 +79,19 @@ struct Inner {
 
 impl Engine {
     /// An engine over `gate`; it takes the gate's external operations on itself.
-    pub fn new(gate: Gate, principals: Arc<dyn Principals>, outbound: Outbound, config: EngineConfig) -> Engine {
+    pub fn new(
+        gate: Gate,
+        principals: Arc<dyn Principals>,
+        outbound: Outbound,
+        config: EngineConfig,
+    ) -> Engine {
         let (adopted, arrivals) = mpsc::unbounded_channel();
         let engine = Engine(Arc::new(Inner {
-            slots: Arc::new(Semaphore::new(if config.worker { config.worker_slots } else { 0 })),
+            slots: Arc::new(Semaphore::new(if config.worker {
+                config.worker_slots
+            } else {
+                0
+            })),
             gate: gate.clone(),
             principals,
             outbound,
@@ -175,7 +184,11 @@ impl Engine {
 
     /// The context that a run acts under, with the permissions of this moment.
     pub(crate) async fn run_ctx(&self, head: &crate::run::state::RunHead) -> Result<Ctx> {
-        let ctx = self.0.principals.ctx_for(head.tenant, head.principal, head.on_behalf_of).await?;
+        let ctx = self
+            .0
+            .principals
+            .ctx_for(head.tenant, head.principal, head.on_behalf_of)
+            .await?;
         let mut origin = ctx.origin().clone();
         origin.run = Some(head.id);
         origin.channel = Channel::Run;
@@ -230,7 +243,9 @@ impl Engine {
         let tasks = TaskTracker::new();
         let mut wake = self.store().watch(RUNS);
         loop {
-            self.0.heartbeat.store(self.store().clock().now().timestamp_millis(), Ordering::Relaxed);
+            self.0
+                .heartbeat
+                .store(self.store().clock().now().timestamp_millis(), Ordering::Relaxed);
             let next = match claim::claim(self).await {
                 Ok((held, next)) => {
                     for held in held {

@@ -87,7 +87,9 @@ pub(crate) struct FunctionViews {
 
 fn functions() -> Operation {
     Operation::read("expressions.functions", "List functions of expressions")
-        .about("Lists the functions that can stand between {{ and }} in a workflow file, each with an example.")
+        .about(
+            "Lists the functions that can stand between {{ and }} in a workflow file, each with an example.",
+        )
         .permission("workflows:read")
         .rest(Method::GET, "/expressions/functions")
         .handle(|_: Tx, _: Arc<NoInput>| async move {
@@ -98,6 +100,8 @@ fn functions() -> Operation {
                 example: doc.example.to_owned(),
                 result: doc.result.to_owned(),
             };
-            Ok::<_, Error>(FunctionViews { items: expr::functions().iter().map(view).collect() })
+            Ok::<_, Error>(FunctionViews {
+                items: expr::functions().iter().map(view).collect(),
+            })
         })
 }

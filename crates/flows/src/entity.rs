@@ -5,9 +5,9 @@ use synapscale_store::{EntitySpec, Tenanted};
 
 /// A workflow: the name people use, and which version of it is current.
 pub mod workflow {
+    use sea_orm::entity::prelude::*;
     use synapscale_store::SoftDelete;
     use synapscale_store::orm as sea_orm;
-    use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "workflows")]
@@ -65,8 +65,8 @@ pub mod workflow {
 
 /// One immutable version of a workflow.
 pub mod version {
-    use synapscale_store::orm as sea_orm;
     use sea_orm::entity::prelude::*;
+    use synapscale_store::orm as sea_orm;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "workflow_versions")]
@@ -99,8 +99,8 @@ pub mod version {
 
 /// The URL of a webhook trigger. Found by the digest of its token, before anybody knows the tenant.
 pub mod hook {
-    use synapscale_store::orm as sea_orm;
     use sea_orm::entity::prelude::*;
+    use synapscale_store::orm as sea_orm;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "hooks")]
@@ -137,8 +137,8 @@ pub mod hook {
 
 /// What a hook has seen, so that a repetition is recognised.
 pub mod delivery {
-    use synapscale_store::orm as sea_orm;
     use sea_orm::entity::prelude::*;
+    use synapscale_store::orm as sea_orm;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "hook_deliveries")]

@@ -30,7 +30,8 @@ pub struct WorkflowUpdated {
 
 impl EventPayload for WorkflowUpdated {
     const KIND: &'static str = "workflow.updated";
-    const ABOUT: &'static str = "Title, description, status or metadata of a workflow changed; its graph did not.";
+    const ABOUT: &'static str =
+        "Title, description, status or metadata of a workflow changed; its graph did not.";
 }
 
 /// A workflow was deleted.
@@ -44,7 +45,8 @@ pub struct WorkflowDeleted {
 
 impl EventPayload for WorkflowDeleted {
     const KIND: &'static str = "workflow.deleted";
-    const ABOUT: &'static str = "A workflow was deleted and its hooks take no more deliveries; its runs go on.";
+    const ABOUT: &'static str =
+        "A workflow was deleted and its hooks take no more deliveries; its runs go on.";
 }
 
 /// A hook was made.

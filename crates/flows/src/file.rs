@@ -45,16 +45,33 @@ impl Summary {
         let nodes = file.get("nodes").and_then(Value::as_object).unwrap_or(&empty);
         let of_kind = |name: &'static str| nodes.iter().filter(move |(_, node)| kind(node) == name);
         let manual: Vec<String> = of_kind("trigger.manual").map(|(id, _)| id.clone()).collect();
-        let hooks: Vec<HookNode> = of_kind("trigger.webhook").map(|(id, node)| hook(id, node)).collect();
+        let hooks: Vec<HookNode> = of_kind("trigger.webhook")
+            .map(|(id, node)| hook(id, node))
+            .collect();
         let text = |field: &str, most: usize| -> String {
-            file.get(field).and_then(Value::as_str).unwrap_or_default().chars().take(most).collect()
+            file.get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .chars()
+                .take(most)
+                .collect()
         };
         Summary {
             title: text("title", MAX_TITLE),
             description: text("description", MAX_DESCRIPTION),
-            execution_timeout: file.get("execution_timeout").and_then(Value::as_i64).unwrap_or(EXECUTION_TIMEOUT_S),
-            retry_policy: file.get("retry").filter(|retry| retry.is_object()).cloned().unwrap_or_else(|| json!({})),
-            triggers: manual.into_iter().chain(hooks.iter().map(|hook| hook.node.clone())).collect(),
+            execution_timeout: file
+                .get("execution_timeout")
+                .and_then(Value::as_i64)
+                .unwrap_or(EXECUTION_TIMEOUT_S),
+            retry_policy: file
+                .get("retry")
+                .filter(|retry| retry.is_object())
+                .cloned()
+                .unwrap_or_else(|| json!({})),
+            triggers: manual
+                .into_iter()
+                .chain(hooks.iter().map(|hook| hook.node.clone()))
+                .collect(),
             responds: of_kind("respond").next().is_some(),
             nodes: nodes.len(),
             edges: nodes.values().map(edges_into).sum(),
@@ -64,8 +81,11 @@ impl Summary {
 
     /// The trigger of a run by hand: the only manual one, or else the only one.
     pub fn default_trigger(&self) -> Option<&str> {
-        let manual: Vec<&String> =
-            self.triggers.iter().filter(|id| !self.hooks.iter().any(|hook| hook.node == **id)).collect();
+        let manual: Vec<&String> = self
+            .triggers
+            .iter()
+            .filter(|id| !self.hooks.iter().any(|hook| hook.node == **id))
+            .collect();
         match (manual.as_slice(), self.triggers.as_slice()) {
             ([one], _) => Some(one),
             ([], [one]) => Some(one),
@@ -93,7 +113,9 @@ fn hook(id: &str, node: &Value) -> HookNode {
     let config = |field: &str| node.get("with").and_then(|with| with.get(field));
     HookNode {
         node: id.to_owned(),
-        scheme: config("scheme").and_then(Value::as_str).map_or(Scheme::None, scheme_of),
+        scheme: config("scheme")
+            .and_then(Value::as_str)
+            .map_or(Scheme::None, scheme_of),
         dedupe_hours: config("dedupe_hours")
             .and_then(Value::as_i64)
             .unwrap_or(DEDUPE_HOURS)
@@ -120,7 +142,14 @@ mod tests {
             },
         }));
         assert_eq!(read.triggers, ["by_hand", "hook"]);
-        assert_eq!(read.hooks, [HookNode { node: "hook".to_owned(), scheme: Scheme::Github, dedupe_hours: 48 }]);
+        assert_eq!(
+            read.hooks,
+            [HookNode {
+                node: "hook".to_owned(),
+                scheme: Scheme::Github,
+                dedupe_hours: 48
+            }]
+        );
         assert_eq!((read.nodes, read.edges, read.responds), (3, 2, true));
         assert_eq!(read.default_trigger(), Some("by_hand"));
         assert_eq!((read.title.as_str(), read.execution_timeout), ("T", 3600));
@@ -129,8 +158,14 @@ mod tests {
     #[test]
     fn a_trigger_is_only_chosen_when_it_is_the_only_one() {
         let webhook = json!({"kind": "trigger.webhook@1", "with": {"scheme": "none"}});
-        assert_eq!(summary(json!({"nodes": {"a": webhook}})).default_trigger(), Some("a"));
-        assert_eq!(summary(json!({"nodes": {"a": webhook, "b": webhook}})).default_trigger(), None);
+        assert_eq!(
+            summary(json!({"nodes": {"a": webhook}})).default_trigger(),
+            Some("a")
+        );
+        assert_eq!(
+            summary(json!({"nodes": {"a": webhook, "b": webhook}})).default_trigger(),
+            None
+        );
         assert_eq!(summary(json!({"nodes": {}})).default_trigger(), None);
     }
 }

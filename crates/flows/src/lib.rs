@@ -57,7 +57,10 @@ impl Flows {
     }
 
     fn attached(&self) -> Result<&(Engine, SecretBox)> {
-        self.0.attached.get().ok_or_else(|| Error::unavailable("starting", "The server is still starting. Try again."))
+        self.0
+            .attached
+            .get()
+            .ok_or_else(|| Error::unavailable("starting", "The server is still starting. Try again."))
     }
 
     pub(crate) fn engine(&self) -> Result<&Engine> {

@@ -94,7 +94,12 @@ fn hooks() -> Table {
 fn deliveries() -> Table {
     Table::tenant(
         "hook_deliveries",
-        [uuid("hook_id"), text("dedupe_key").max(255), uuid("run_id"), timestamp("at")],
+        [
+            uuid("hook_id"),
+            text("dedupe_key").max(255),
+            uuid("run_id"),
+            timestamp("at"),
+        ],
     )
     .key(&["hook_id", "dedupe_key"])
     .references("hook_id", "hooks")

@@ -25,12 +25,18 @@ pub(crate) struct Applying {
 /// As whom a workflow's current version runs.
 pub(crate) fn publisher(row: &workflow::Model) -> Option<Actor> {
     let kind = ActorKind::parse(row.publisher_kind.as_deref()?)?;
-    Some(Actor { kind, id: row.publisher_id? })
+    Some(Actor {
+        kind,
+        id: row.publisher_id?,
+    })
 }
 
 /// The living workflow of that name, if there is one.
 pub(crate) async fn find_by_name(tx: &Tx, name: &str) -> Result<Option<workflow::Model>> {
-    tx.find_live::<workflow::Entity>().filter(workflow::Column::Name.eq(name)).row(tx).await
+    tx.find_live::<workflow::Entity>()
+        .filter(workflow::Column::Name.eq(name))
+        .row(tx)
+        .await
 }
 
 /// The living workflow of that name.
@@ -38,7 +44,9 @@ pub(crate) async fn find_by_name(tx: &Tx, name: &str) -> Result<Option<workflow:
 /// # Errors
 /// `not_found`.
 pub(crate) async fn by_name(tx: &Tx, name: &str) -> Result<workflow::Model> {
-    find_by_name(tx, name).await?.ok_or_else(|| Error::not_found("workflow"))
+    find_by_name(tx, name)
+        .await?
+        .ok_or_else(|| Error::not_found("workflow"))
 }
 
 /// One version of a workflow.
@@ -46,7 +54,9 @@ pub(crate) async fn by_name(tx: &Tx, name: &str) -> Result<workflow::Model> {
 /// # Errors
 /// `not_found`.
 pub(crate) async fn version_of(tx: &Tx, workflow_id: Uuid, number: i64) -> Result<version::Model> {
-    let query = tx.find::<version::Entity>().filter(version::Column::WorkflowId.eq(workflow_id));
+    let query = tx
+        .find::<version::Entity>()
+        .filter(version::Column::WorkflowId.eq(workflow_id));
     let row = query.filter(version::Column::Version.eq(number)).row(tx).await?;
     row.ok_or_else(|| Error::not_found("version of this workflow"))
 }
@@ -85,7 +95,12 @@ pub(crate) async fn apply(
     let wanted = &applying.summary;
     let hooks = manage::sync(tx, flows.secrets()?, row.id, &wanted.hooks, wanted.responds).await?;
     forget_hooks(tx, flows.hook_cache());
-    Ok(AppliedWorkflow { workflow: WorkflowView::from(&row), version: row.version, changed, hooks })
+    Ok(AppliedWorkflow {
+        workflow: WorkflowView::from(&row),
+        version: row.version,
+        changed,
+        hooks,
+    })
 }
 
 async fn create(tx: &Tx, applying: &Applying, graph_id: Uuid) -> Result<workflow::Model> {
@@ -118,7 +133,12 @@ async fn create(tx: &Tx, applying: &Applying, graph_id: Uuid) -> Result<workflow
     Ok(row)
 }
 
-async fn publish(tx: &Tx, applying: &Applying, before: workflow::Model, graph_id: Uuid) -> Result<workflow::Model> {
+async fn publish(
+    tx: &Tx,
+    applying: &Applying,
+    before: workflow::Model,
+    graph_id: Uuid,
+) -> Result<workflow::Model> {
     let (actor, summary) = (tx.ctx().actor(), &applying.summary);
     let mut row = before.clone();
     row.version += 1;
@@ -155,7 +175,16 @@ async fn keep_version(tx: &Tx, applying: &Applying, row: &workflow::Model, graph
 }
 
 fn tell_applied(tx: &Tx, before: Value, row: &workflow::Model, graph_id: Uuid) {
-    tell(tx, before, row, &WorkflowApplied { name: row.name.clone(), version: row.version, graph_id });
+    tell(
+        tx,
+        before,
+        row,
+        &WorkflowApplied {
+            name: row.name.clone(),
+            version: row.version,
+            graph_id,
+        },
+    );
 }
 
 fn tell<P: EventPayload>(tx: &Tx, before: Value, row: &workflow::Model, payload: &P) {
@@ -212,7 +241,14 @@ pub(crate) async fn update(
     change(&mut row)?;
     if row != before {
         save(tx, &before, &mut row).await?;
-        tell(tx, as_json(&before), &row, &WorkflowUpdated { name: row.name.clone() });
+        tell(
+            tx,
+            as_json(&before),
+            &row,
+            &WorkflowUpdated {
+                name: row.name.clone(),
+            },
+        );
         forget_hooks(tx, cache);
     }
     Ok(WorkflowView::from(&row))
@@ -231,12 +267,18 @@ pub(crate) async fn delete(
     let row = by_name(tx, name).await?;
     check_revision(expected, row.revision)?;
     let group = DeleteGroup::new();
-    let mine = ExprTrait::and(workflow::Column::Id.eq(row.id), workflow::Column::Revision.eq(row.revision));
+    let mine = ExprTrait::and(
+        workflow::Column::Id.eq(row.id),
+        workflow::Column::Revision.eq(row.revision),
+    );
     if tx.soft_delete::<workflow::Entity>(group, mine).await? != 1 {
         return Err(Error::stale("workflow", row.revision, row.revision + 1));
     }
     manage::close_all(tx, row.id).await?;
-    let payload = WorkflowDeleted { name: row.name.clone(), delete_group: group.0 };
+    let payload = WorkflowDeleted {
+        name: row.name.clone(),
+        delete_group: group.0,
+    };
     tx.emit(NewEvent::new("workflow", row.id, &payload));
     forget_hooks(tx, cache);
     Ok((row, group))

@@ -39,7 +39,10 @@ impl WorkflowStatus {
     /// The status that `word` names; draft for a word that is none.
     pub fn parse(word: &str) -> Self {
         use WorkflowStatus::*;
-        [Active, Paused, Archived].into_iter().find(|status| status.as_str() == word).unwrap_or(Draft)
+        [Active, Paused, Archived]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+            .unwrap_or(Draft)
     }
 }
 
@@ -149,7 +152,10 @@ impl From<version::Model> for VersionView {
 
 /// The actor that two columns name.
 pub(crate) fn actor(kind: &str, id: Uuid) -> Actor {
-    Actor { kind: ActorKind::parse(kind).unwrap_or(ActorKind::Anonymous), id }
+    Actor {
+        kind: ActorKind::parse(kind).unwrap_or(ActorKind::Anonymous),
+        id,
+    }
 }
 
 /// A hook as `workflows.apply` tells of it.

@@ -18,7 +18,10 @@ const MAX_NODES: usize = 20_000;
 /// `too_large` above [`MAX_FILE_BYTES`]; `invalid` with code `yaml` and the line and column otherwise.
 pub fn parse_yaml(text: &str) -> Result<Value> {
     if text.len() > MAX_FILE_BYTES {
-        return Err(Error::too_large("workflow file", format_args!("{} KiB", MAX_FILE_BYTES / 1024)));
+        return Err(Error::too_large(
+            "workflow file",
+            format_args!("{} KiB", MAX_FILE_BYTES / 1024),
+        ));
     }
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -50,7 +53,9 @@ pub fn locate(text: &str, pointer: &str) -> Option<(usize, usize)> {
     let mut found = lines.first().map(|line| (line.number, line.indent + 1))?;
     for raw in pointer.split('/').skip(1) {
         let step = raw.replace("~1", "/").replace("~0", "~");
-        let Some((next, position)) = descend(&lines, at, &step) else { break };
+        let Some((next, position)) = descend(&lines, at, &step) else {
+            break;
+        };
         found = position;
         match next {
             Some(place) => at = place,
@@ -89,7 +94,11 @@ fn lines(text: &str) -> Vec<Line<'_>> {
             continue;
         }
         block = opens_text_block(content).then(|| indent + dashes(content));
-        out.push(Line { number: index + 1, indent, text: content });
+        out.push(Line {
+            number: index + 1,
+            indent,
+            text: content,
+        });
     }
     out
 }
@@ -98,7 +107,9 @@ fn lines(text: &str) -> Vec<Line<'_>> {
 fn opens_text_block(content: &str) -> bool {
     let last = content.rsplit(' ').next().unwrap_or_default();
     let mut chars = last.chars();
-    matches!(chars.next(), Some('|' | '>')) && chars.all(|c| matches!(c, '-' | '+' | '1'..='9')) && content.contains(' ')
+    matches!(chars.next(), Some('|' | '>'))
+        && chars.all(|c| matches!(c, '-' | '+' | '1'..='9'))
+        && content.contains(' ')
 }
 
 /// Bytes of the `- ` before a line's content.
@@ -113,7 +124,10 @@ fn dashes(content: &str) -> usize {
 /// One step down: where the value's own block begins, if it has one, and the position of its key or dash.
 fn descend(lines: &[Line<'_>], at: Place, step: &str) -> Option<(Option<Place>, (usize, usize))> {
     let first = lines.get(at.line)?;
-    let is_list = first.text.get(at.indent.saturating_sub(first.indent)..).is_some_and(|t| t == "-" || t.starts_with("- "));
+    let is_list = first
+        .text
+        .get(at.indent.saturating_sub(first.indent)..)
+        .is_some_and(|t| t == "-" || t.starts_with("- "));
     match step.parse::<usize>() {
         Ok(index) if is_list => item(lines, at, index),
         _ => key(lines, at, step),
@@ -129,7 +143,9 @@ fn block<'l, 't>(lines: &'l [Line<'t>], at: Place) -> impl Iterator<Item = (usiz
 fn item(lines: &[Line<'_>], at: Place, wanted: usize) -> Option<(Option<Place>, (usize, usize))> {
     let is_dash = |line: &Line<'_>| {
         let shift = at.indent.saturating_sub(line.indent);
-        line.text.get(shift..).is_some_and(|t| t == "-" || t.starts_with("- "))
+        line.text
+            .get(shift..)
+            .is_some_and(|t| t == "-" || t.starts_with("- "))
     };
     let (index, line) = block(lines, at)
         .filter(|(index, line)| (*index == at.line || line.indent == at.indent) && is_dash(line))
@@ -139,8 +155,14 @@ fn item(lines: &[Line<'_>], at: Place, wanted: usize) -> Option<(Option<Place>, 
     let gap = after.len() - after.trim_start().len();
     let place = match after.trim().is_empty() {
         // The value begins on the next line.
-        true => lines.get(index + 1).map(|next| Place { line: index + 1, indent: next.indent }),
-        false => Some(Place { line: index, indent: at.indent + 1 + gap }),
+        true => lines.get(index + 1).map(|next| Place {
+            line: index + 1,
+            indent: next.indent,
+        }),
+        false => Some(Place {
+            line: index,
+            indent: at.indent + 1 + gap,
+        }),
     };
     Some((place, (line.number, at.indent + 1)))
 }
@@ -152,15 +174,22 @@ fn key(lines: &[Line<'_>], at: Place, wanted: &str) -> Option<(Option<Place>, (u
             false if line.indent == at.indent => 0,
             false => continue,
         };
-        let Some(content) = line.text.get(shift..) else { continue };
-        let Some(rest) = key_of(content, wanted) else { continue };
+        let Some(content) = line.text.get(shift..) else {
+            continue;
+        };
+        let Some(rest) = key_of(content, wanted) else {
+            continue;
+        };
         let rest = rest.trim();
         let below = lines.get(index + 1).filter(|next| {
             // A list may stand at its key's own column.
             next.indent > at.indent || (next.indent == at.indent && next.text.starts_with('-'))
         });
         let place = match rest.is_empty() || rest.starts_with('#') {
-            true => below.map(|next| Place { line: index + 1, indent: next.indent }),
+            true => below.map(|next| Place {
+                line: index + 1,
+                indent: next.indent,
+            }),
             false => None,
         };
         return Some((place, (line.number, at.indent + 1)));
@@ -171,9 +200,14 @@ fn key(lines: &[Line<'_>], at: Place, wanted: &str) -> Option<(Option<Place>, (u
 /// What follows `wanted:` at the beginning of `content`, with or without quotes around the key.
 fn key_of<'c>(content: &'c str, wanted: &str) -> Option<&'c str> {
     let unquoted = ['"', '\''].iter().find_map(|quote| {
-        content.strip_prefix(*quote)?.strip_prefix(wanted)?.strip_prefix(*quote)
+        content
+            .strip_prefix(*quote)?
+            .strip_prefix(wanted)?
+            .strip_prefix(*quote)
     });
-    let rest = unquoted.or_else(|| content.strip_prefix(wanted))?.strip_prefix(':')?;
+    let rest = unquoted
+        .or_else(|| content.strip_prefix(wanted))?
+        .strip_prefix(':')?;
     (rest.is_empty() || rest.starts_with(' ')).then_some(rest)
 }
 
@@ -207,13 +241,27 @@ edges:
 
     #[test]
     fn plain_values_only() {
-        assert_eq!(parse_yaml("a: yes\nb: true\nc: [1, 2.5, ~]\n").expect("yaml"), json!({"a": "yes", "b": true, "c": [1, 2.5, null]}));
-        for bad in ["a: 1\na: 2\n", "a: &x 1\nb: *x\n", "a: {}\nb:\n  <<: {c: 1}\n", "a: 1\n---\nb: 2\n", "a: [1"] {
+        assert_eq!(
+            parse_yaml("a: yes\nb: true\nc: [1, 2.5, ~]\n").expect("yaml"),
+            json!({"a": "yes", "b": true, "c": [1, 2.5, null]})
+        );
+        for bad in [
+            "a: 1\na: 2\n",
+            "a: &x 1\nb: *x\n",
+            "a: {}\nb:\n  <<: {c: 1}\n",
+            "a: 1\n---\nb: 2\n",
+            "a: [1",
+        ] {
             assert!(parse_yaml(bad).is_err(), "{bad}");
         }
         let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
         assert!(parse_yaml(&deep).is_err());
-        assert_eq!(parse_yaml(&" ".repeat(MAX_FILE_BYTES + 1)).expect_err("large").code(), "too_large");
+        assert_eq!(
+            parse_yaml(&" ".repeat(MAX_FILE_BYTES + 1))
+                .expect_err("large")
+                .code(),
+            "too_large"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use synapscale_core::{Channel, Actor, ActorKind, Ctx, Error, Result, TenantId};
+use synapscale_core::{Actor, ActorKind, Channel, Ctx, Error, Result, TenantId};
 
 /// After so many calls the buckets that are full again are dropped. Bounds the memory: a bucket that is not full was
 /// used within the time that it takes to fill.
@@ -183,7 +183,9 @@ impl Limits {
         };
         match buckets {
             // Whoever started a run was limited then; the engine limits what runs do.
-            Some(buckets) if ctx.actor().kind != ActorKind::System && ctx.origin().channel != Channel::Run => {
+            Some(buckets)
+                if ctx.actor().kind != ActorKind::System && ctx.origin().channel != Channel::Run =>
+            {
                 buckets.check(&Caller::of(ctx))
             }
             _ => Ok(()),

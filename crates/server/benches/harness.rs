@@ -22,7 +22,13 @@ pub struct Load {
 
 impl Load {
     pub fn new(name: &str, method: Method, path: &str, body: Option<Value>, callers: usize) -> Self {
-        Load { name: name.to_owned(), method, path: path.to_owned(), body, callers }
+        Load {
+            name: name.to_owned(),
+            method,
+            path: path.to_owned(),
+            body,
+            callers,
+        }
     }
 }
 
@@ -49,11 +55,19 @@ impl Measured {
             at(0.5),
             at(0.99)
         );
-        Measured { name: name.to_owned(), database: database.to_owned(), figures }
+        Measured {
+            name: name.to_owned(),
+            database: database.to_owned(),
+            figures,
+        }
     }
 
     fn single(name: &str, database: &str, text: String) -> Self {
-        Measured { name: name.to_owned(), database: database.to_owned(), figures: format!("{text} | | | |") }
+        Measured {
+            name: name.to_owned(),
+            database: database.to_owned(),
+            figures: format!("{text} | | | |"),
+        }
     }
 }
 
@@ -86,8 +100,16 @@ impl Process {
     /// Resident memory, in MiB.
     pub fn resident(&self) -> f64 {
         let status = std::fs::read_to_string(self.0.join("status")).expect("a running process");
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a VmRSS line");
-        let kib: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .expect("a VmRSS line");
+        let kib: f64 = line
+            .split_whitespace()
+            .nth(1)
+            .expect("a number")
+            .parse()
+            .expect("a number");
         kib / 1024.0
     }
 }
@@ -106,7 +128,11 @@ pub async fn drive(
     load: &Load,
     span: Duration,
 ) -> Measured {
-    let client = Client::builder().no_proxy().pool_max_idle_per_host(load.callers).build().expect("a client");
+    let client = Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(load.callers)
+        .build()
+        .expect("a client");
     let url = Arc::new(format!("{url}{}", load.path));
     let caller = |until: Instant| {
         let (client, url) = (client.clone(), url.clone());
@@ -114,7 +140,11 @@ pub async fn drive(
             let mut times = Vec::new();
             while Instant::now() < until {
                 let request = client.request(load.method.clone(), url.as_str());
-                let request = if key.is_empty() { request } else { request.bearer_auth(key) };
+                let request = if key.is_empty() {
+                    request
+                } else {
+                    request.bearer_auth(key)
+                };
                 let request = match &load.body {
                     Some(body) => request.json(body),
                     None => request,
@@ -123,7 +153,11 @@ pub async fn drive(
                 let answer = request.send().await.expect("an answer");
                 let status = answer.status();
                 let body = answer.bytes().await.expect("a body");
-                assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+                assert!(
+                    status.is_success(),
+                    "{status}: {}",
+                    String::from_utf8_lossy(&body)
+                );
                 times.push(one.elapsed());
             }
             times
@@ -134,7 +168,13 @@ pub async fn drive(
     let (cpu, began) = (process.cpu(), Instant::now());
     let until = began + span;
     let times = futures::future::join_all((0..load.callers).map(|_| caller(until))).await;
-    Measured::new(&load.name, database, times.concat(), began.elapsed(), process.cpu() - cpu)
+    Measured::new(
+        &load.name,
+        database,
+        times.concat(),
+        began.elapsed(),
+        process.cpu() - cpu,
+    )
 }
 
 /// A database to measure on.
@@ -148,11 +188,18 @@ impl Target {
     pub async fn sqlite() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let url = format!("sqlite:{}", folder.path().join("synapscale.db").display());
-        Some(Target { name: "sqlite", folder, url })
+        Some(Target {
+            name: "sqlite",
+            folder,
+            url,
+        })
     }
 
     /// None, with a word, when no test server is told of.
-    #[allow(clippy::disallowed_methods, reason = "the script tells of its server by a variable")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the script tells of its server by a variable"
+    )]
     pub async fn postgres() -> Option<Self> {
         if std::env::var("SYNAPSCALE_TEST_POSTGRES_URL").is_err() {
             eprintln!("PostgreSQL is left out: SYNAPSCALE_TEST_POSTGRES_URL is not set");
@@ -160,7 +207,11 @@ impl Target {
         }
         let db = synapscale_testkit::TestDb::postgres().await;
         let folder = tempfile::tempdir().expect("a scratch folder");
-        Some(Target { name: "postgres", folder, url: db.connection_string() })
+        Some(Target {
+            name: "postgres",
+            folder,
+            url: db.connection_string(),
+        })
     }
 
     fn command(&self) -> Command {
@@ -181,7 +232,15 @@ impl Target {
     pub async fn start(&self) -> Server {
         let made = self
             .command()
-            .args(["admin", "bootstrap", "--email", "bench@example.com", "--workspace", "Bench", "--json"])
+            .args([
+                "admin",
+                "bootstrap",
+                "--email",
+                "bench@example.com",
+                "--workspace",
+                "Bench",
+                "--json",
+            ])
             .output()
             .await
             .expect("the binary runs");
@@ -193,20 +252,38 @@ impl Target {
         let began = Instant::now();
         let child = self
             .command()
-            .args(["serve", "--profile", "prod", "--listen", &format!("127.0.0.1:{port}")])
+            .args([
+                "serve",
+                "--profile",
+                "prod",
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+            ])
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("the binary starts");
         while client.get(format!("{url}/healthz")).send().await.is_err() {
-            assert!(began.elapsed() < Duration::from_secs(30), "the server did not start");
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "the server did not start"
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let cold = began.elapsed();
         tokio::time::sleep(Duration::from_secs(2)).await;
         let process = Process::of(child.id().expect("a process id"));
         let idle = process.resident();
-        Server { name: self.name, _child: child, process, url, key, client, cold, idle }
+        Server {
+            name: self.name,
+            _child: child,
+            process,
+            url,
+            key,
+            client,
+            cold,
+            idle,
+        }
     }
 }
 
@@ -224,7 +301,11 @@ pub struct Server {
 
 impl Server {
     pub fn cold_start(&self) -> Measured {
-        Measured::single("cold start to /healthz", self.name, format!("{:.0} ms", self.cold.as_secs_f64() * 1000.0))
+        Measured::single(
+            "cold start to /healthz",
+            self.name,
+            format!("{:.0} ms", self.cold.as_secs_f64() * 1000.0),
+        )
     }
 
     pub fn idle_memory(&self) -> Measured {
@@ -232,7 +313,11 @@ impl Server {
     }
 
     pub async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
-        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.key).json(&body);
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.key)
+            .json(&body);
         let answer = request.send().await.expect("an answer");
         let status = answer.status();
         let answer: Value = answer.json().await.expect("JSON");
@@ -250,8 +335,13 @@ impl Server {
                 "answer": { "kind": "respond@1", "after": "fields", "with": { "body": { "n": "{{ nodes.fields.output.n }}" } } },
             },
         });
-        let applied = self.ask(Method::PUT, "/api/v1/workflows/bench", json!({ "file": file })).await;
-        applied["hooks"][0]["url_path"].as_str().expect("a path").to_owned()
+        let applied = self
+            .ask(Method::PUT, "/api/v1/workflows/bench", json!({ "file": file }))
+            .await;
+        applied["hooks"][0]["url_path"]
+            .as_str()
+            .expect("a path")
+            .to_owned()
     }
 
     /// A task with `size` tasks below it, by patch sets.
@@ -263,12 +353,19 @@ impl Server {
         while made < size {
             let count = (size - made).min(400);
             let patches: Vec<Value> = (0..count)
-                .map(|number| json!({
-                    "op": "create", "project_id": project, "parent_id": root,
-                    "body": { "title": format!("Task {}", made + number), "tags": ["bench"] },
-                }))
+                .map(|number| {
+                    json!({
+                        "op": "create", "project_id": project, "parent_id": root,
+                        "body": { "title": format!("Task {}", made + number), "tags": ["bench"] },
+                    })
+                })
                 .collect();
-            self.ask(Method::POST, "/api/v1/patches", json!({ "task_patches": patches })).await;
+            self.ask(
+                Method::POST,
+                "/api/v1/patches",
+                json!({ "task_patches": patches }),
+            )
+            .await;
             made += count;
         }
         root

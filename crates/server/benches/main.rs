@@ -20,13 +20,19 @@ fn main() {
         floor::serve_axum();
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     runtime.expect("a runtime").block_on(all());
 }
 
 async fn all() {
     let mut rows = vec![floor::axum(CALLERS, SPAN).await, floor::sqlite_commit().await];
-    for target in [Target::sqlite().await, Target::postgres().await].into_iter().flatten() {
+    for target in [Target::sqlite().await, Target::postgres().await]
+        .into_iter()
+        .flatten()
+    {
         rows.extend(measure(&target).await);
     }
     report(&rows);
@@ -35,14 +41,28 @@ async fn all() {
 async fn measure(target: &Target) -> Vec<Measured> {
     let server = target.start().await;
     let hook = server.apply_hook().await;
-    let project = server.ask(Method::POST, "/api/v1/projects", json!({ "name": "Bench" })).await;
+    let project = server
+        .ask(Method::POST, "/api/v1/projects", json!({ "name": "Bench" }))
+        .await;
     let project = project["id"].as_str().expect("an id").to_owned();
     let root = server.tree(&project, 1000).await;
     let task = format!("/api/v1/tasks/{root}");
     let mut rows = vec![server.cold_start(), server.idle_memory()];
     let loads = [
-        Load::new("webhook → set → respond, durable", Method::POST, &hook, Some(json!({ "n": 1 })), CALLERS),
-        Load::new("one REST read through the whole gate", Method::GET, &task, None, CALLERS),
+        Load::new(
+            "webhook → set → respond, durable",
+            Method::POST,
+            &hook,
+            Some(json!({ "n": 1 })),
+            CALLERS,
+        ),
+        Load::new(
+            "one REST read through the whole gate",
+            Method::GET,
+            &task,
+            None,
+            CALLERS,
+        ),
         Load::new(
             "a task create",
             Method::POST,

@@ -48,10 +48,22 @@ const MCP_CORE: &[&str] = &[
 
 /// Groups of tools that a client can ask for.
 const MCP_TOOLSETS: &[Toolset] = &[
-    Toolset { name: "work", nouns: &["projects", "tasks", "patches"] },
-    Toolset { name: "flows", nouns: &["workflows", "runs", "approvals", "hooks"] },
-    Toolset { name: "team", nouns: &["workspaces", "members", "users", "keys"] },
-    Toolset { name: "log", nouns: &["events", "audit", "ops"] },
+    Toolset {
+        name: "work",
+        nouns: &["projects", "tasks", "patches"],
+    },
+    Toolset {
+        name: "flows",
+        nouns: &["workflows", "runs", "approvals", "hooks"],
+    },
+    Toolset {
+        name: "team",
+        nouns: &["workspaces", "members", "users", "keys"],
+    },
+    Toolset {
+        name: "log",
+        nouns: &["events", "audit", "ops"],
+    },
 ];
 
 /// A server that is put together and does not serve yet.
@@ -86,7 +98,10 @@ struct PresentGrants(Authenticator);
 impl Principals for PresentGrants {
     async fn ctx_for(&self, tenant: TenantId, principal: Actor, on_behalf_of: Option<Actor>) -> Result<Ctx> {
         let origin = Origin::of(Channel::Run);
-        let ctx = self.0.ctx_for_principal(tenant, principal, origin.clone()).await?;
+        let ctx = self
+            .0
+            .ctx_for_principal(tenant, principal, origin.clone())
+            .await?;
         let Some(other) = on_behalf_of else {
             return Ok(ctx);
         };
@@ -115,7 +130,11 @@ pub async fn ready_schema(config: &Config, store: &Store, modules: &Modules) -> 
         let states = migrations.status(store).await?;
         let pending: Vec<_> = states.iter().filter(|state| state.applied_at.is_none()).collect();
         if let Some(first) = pending.first() {
-            let message = format!("{} migrations are missing, `{}` first.", pending.len(), first.name);
+            let message = format!(
+                "{} migrations are missing, `{}` first.",
+                pending.len(),
+                first.name
+            );
             return Err(Error::unavailable("migrations_pending", message));
         }
     }
@@ -168,14 +187,21 @@ impl App {
         }
         let gate = self.gate.clone();
         let extra = own
-            .merge(call_route::routes(gate.clone(), config.limits.body_bytes, config.limits.request))
+            .merge(call_route::routes(
+                gate.clone(),
+                config.limits.body_bytes,
+                config.limits.request,
+            ))
             .merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
         Ok(synapscale_api::router(gate, auth, self.api_config(), extra))
     }
 
     fn api_config(&self) -> ApiConfig {
         let config = &self.config;
-        let core = MCP_CORE.iter().copied().filter(|name| self.gate.registry().get(name).is_some());
+        let core = MCP_CORE
+            .iter()
+            .copied()
+            .filter(|name| self.gate.registry().get(name).is_some());
         ApiConfig {
             public_url: config.public_url.clone(),
             version: VERSION.to_owned(),
@@ -260,7 +286,10 @@ impl App {
         let (tcp, unix) = (self.router(), self.local_router());
         let (stop_tcp, stop_unix) = (shutdown.clone(), shutdown.clone());
         let servers = async move {
-            tokio::join!(serve_tcp(listeners.tcp, tcp, stop_tcp), serve_unix(listeners.unix, unix, stop_unix))
+            tokio::join!(
+                serve_tcp(listeners.tcp, tcp, stop_tcp),
+                serve_unix(listeners.unix, unix, stop_unix)
+            )
         };
         tokio::pin!(servers);
         tokio::select! {
@@ -268,7 +297,10 @@ impl App {
             () = shutdown.cancelled() => {}
             (tcp, unix) = &mut servers => return tcp.and(unix),
         }
-        tracing::info!("going down: no new requests, {} s for those under way", self.config.limits.drain.as_secs());
+        tracing::info!(
+            "going down: no new requests, {} s for those under way",
+            self.config.limits.drain.as_secs()
+        );
         self.readiness.drain();
         self.going_down.cancel();
         let began = Instant::now();
@@ -296,7 +328,8 @@ fn engine(config: &Config, gate: &Gate, auth: &Authenticator) -> Result<Engine> 
         allow: config.http_allow.clone(),
         ..OutboundPolicy::default()
     };
-    let outbound = Outbound::new(policy).map_err(|error| Error::unavailable("outbound", error.to_string()))?;
+    let outbound =
+        Outbound::new(policy).map_err(|error| Error::unavailable("outbound", error.to_string()))?;
     let settings = EngineConfig {
         worker: config.roles.worker,
         worker_slots: config.limits.worker_slots,

@@ -27,7 +27,11 @@ struct Calls {
 pub(crate) fn routes(gate: Gate, body_bytes: usize, within: Duration) -> Router {
     Router::new()
         .route(&format!("{BASE}/call/{{operation}}"), post(call))
-        .with_state(Calls { gate, body_bytes, within })
+        .with_state(Calls {
+            gate,
+            body_bytes,
+            within,
+        })
 }
 
 async fn call(State(calls): State<Calls>, Path(name): Path<String>, request: Request) -> Response {
@@ -42,16 +46,31 @@ async fn call(State(calls): State<Calls>, Path(name): Path<String>, request: Req
 impl Calls {
     async fn answer(&self, inbound: &Inbound, name: &str, request: Request) -> Result<Response> {
         let (parts, body) = request.into_parts();
-        let ctx = inbound.ctx(&parts.headers, Channel::Rest).await?.with_time_limit(self.within);
+        let ctx = inbound
+            .ctx(&parts.headers, Channel::Rest)
+            .await?
+            .with_time_limit(self.within);
         if let Some(operation) = self.gate.registry().get(name) {
             // What only the product's own code calls is not there for anybody else.
             if operation.is_internal() {
                 return Err(Error::not_found("operation"));
             }
             // A stranger's body is not read.
-            if let Some(permission) = operation.permission().filter(|permission| !ctx.grants().allows(permission)) {
-                let refused = self.gate.call(&ctx, name, serde_json::Value::Null, Envelope::default(), Sink::none());
-                return Err(refused.await.err().unwrap_or_else(|| Error::forbidden(permission)));
+            if let Some(permission) = operation
+                .permission()
+                .filter(|permission| !ctx.grants().allows(permission))
+            {
+                let refused = self.gate.call(
+                    &ctx,
+                    name,
+                    serde_json::Value::Null,
+                    Envelope::default(),
+                    Sink::none(),
+                );
+                return Err(refused
+                    .await
+                    .err()
+                    .unwrap_or_else(|| Error::forbidden(permission)));
             }
         }
         let envelope = envelope(&parts.headers)?;
@@ -67,7 +86,10 @@ impl Calls {
 }
 
 fn require_json(headers: &HeaderMap) -> Result<()> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     match essence.eq_ignore_ascii_case("application/json") {
         true => Ok(()),

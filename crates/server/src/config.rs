@@ -60,7 +60,10 @@ pub struct Roles {
 impl Roles {
     /// The words in settings.
     pub fn names(self) -> Vec<&'static str> {
-        [(self.api, "api"), (self.worker, "worker")].into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
+        [(self.api, "api"), (self.worker, "worker")]
+            .into_iter()
+            .filter_map(|(on, name)| on.then_some(name))
+            .collect()
     }
 }
 
@@ -123,10 +126,23 @@ impl Limits {
     pub fn rates(&self) -> Rates {
         let usual = Rates::default();
         let Some(factor) = NonZeroU32::new(self.rate_factor) else {
-            return Rates { sign_in: usual.sign_in, ..Rates::unlimited() };
+            return Rates {
+                sign_in: usual.sign_in,
+                ..Rates::unlimited()
+            };
         };
-        let times = |rate: Option<Rate>| rate.map(|rate| Rate { calls: rate.calls.saturating_mul(factor), ..rate });
-        Rates { light: times(usual.light), normal: times(usual.normal), heavy: times(usual.heavy), sign_in: usual.sign_in }
+        let times = |rate: Option<Rate>| {
+            rate.map(|rate| Rate {
+                calls: rate.calls.saturating_mul(factor),
+                ..rate
+            })
+        };
+        Rates {
+            light: times(usual.light),
+            normal: times(usual.normal),
+            heavy: times(usual.heavy),
+            sign_in: usual.sign_in,
+        }
     }
 }
 
@@ -172,7 +188,10 @@ pub struct Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config").field("profile", &self.profile).field("data", &self.data).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("profile", &self.profile)
+            .field("data", &self.data)
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,7 +201,11 @@ struct Problems(Vec<FieldError>);
 
 impl Problems {
     fn add(&mut self, setting: &str, message: impl Into<String>) {
-        self.0.push(FieldError { pointer: format!("/{setting}"), code: "config".into(), message: message.into() });
+        self.0.push(FieldError {
+            pointer: format!("/{setting}"),
+            code: "config".into(),
+            message: message.into(),
+        });
     }
 
     fn list<T: std::str::FromStr>(&mut self, setting: &str, texts: Option<Vec<String>>) -> Vec<T>
@@ -190,7 +213,12 @@ impl Problems {
         T::Err: fmt::Display,
     {
         let mut read = Vec::new();
-        for text in texts.unwrap_or_default().iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        for text in texts
+            .unwrap_or_default()
+            .iter()
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+        {
             match text.parse() {
                 Ok(item) => read.push(item),
                 Err(error) => self.add(setting, format!("`{text}`: {error}")),
@@ -200,7 +228,10 @@ impl Problems {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -246,7 +277,11 @@ impl Config {
     pub fn load(flags: &ServeFlags) -> Result<Self> {
         let mut problems = Problems::default();
         let from_env = Layer::from_env(&environment, &mut problems);
-        let named = flags.store.config.clone().or_else(|| environment("SYNAPSCALE_CONFIG").map(PathBuf::from));
+        let named = flags
+            .store
+            .config
+            .clone()
+            .or_else(|| environment("SYNAPSCALE_CONFIG").map(PathBuf::from));
         let from_file = match named {
             Some(path) => Layer::from_file(&path)?,
             None if Path::new(FILE).exists() => Layer::from_file(Path::new(FILE))?,
@@ -261,7 +296,10 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_store(flags: &StoreFlags) -> Result<Self> {
-        Self::load(&ServeFlags { store: flags.clone(), ..ServeFlags::default() })
+        Self::load(&ServeFlags {
+            store: flags.clone(),
+            ..ServeFlags::default()
+        })
     }
 
     /// The defaults of the dev profile, whatever file and environment say.
@@ -270,12 +308,18 @@ impl Config {
             profile: Profile::Dev,
             listen,
             database: DatabaseUrl::Sqlite(data.join("synapscale.db")),
-            roles: Roles { api: true, worker: true },
+            roles: Roles {
+                api: true,
+                worker: true,
+            },
             public_url: String::new(),
             auto_migrate: true,
             trusted_proxies: Vec::new(),
             http_allow: Vec::new(),
-            log: LogConfig { format: LogFormat::Human, filter: LOG.to_owned() },
+            log: LogConfig {
+                format: LogFormat::Human,
+                filter: LOG.to_owned(),
+            },
             limits: Limits::default(),
             lease: Duration::from_secs(30),
             master_key: MasterKeySource::File(data.join("master.key")),
@@ -320,9 +364,13 @@ impl Config {
     /// When the file system does not allow it.
     pub fn make_data(&self) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data).map_err(|error| {
-            Error::unavailable("data_directory", format!("{}: {error}", self.data.display()))
-        })
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.data)
+            .map_err(|error| {
+                Error::unavailable("data_directory", format!("{}: {error}", self.data.display()))
+            })
     }
 
     /// The secret box under the master key.
@@ -364,8 +412,16 @@ fn profile(text: Option<&str>, problems: &mut Problems) -> Profile {
 }
 
 fn roles(names: Option<Vec<String>>, problems: &mut Problems) -> Roles {
-    let Some(names) = names else { return Roles { api: true, worker: true } };
-    let mut roles = Roles { api: false, worker: false };
+    let Some(names) = names else {
+        return Roles {
+            api: true,
+            worker: true,
+        };
+    };
+    let mut roles = Roles {
+        api: false,
+        worker: false,
+    };
     for name in names {
         match name.trim() {
             "api" => roles.api = true,

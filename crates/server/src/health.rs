@@ -90,7 +90,9 @@ impl Readiness {
         }
         let mut components = vec![self.database().await, self.migrations(), disk(&self.data)];
         components.extend(self.worker.as_ref().map(|engine| self.worker(engine)));
-        let failed = components.iter().any(|component| component.status == Wellness::Fail);
+        let failed = components
+            .iter()
+            .any(|component| component.status == Wellness::Fail);
         let report = Report {
             status: if failed { "not_ready" } else { "ready" },
             version: VERSION,
@@ -103,13 +105,22 @@ impl Readiness {
     async fn database(&self) -> Component {
         let asked = tokio::time::timeout(DATABASE_WITHIN, self.store.health()).await;
         let (status, detail) = match asked {
-            Ok(Ok(health)) => {
-                (Wellness::Ok, format!("{} answers in {:.2} ms", health.backend.as_str(), health.latency_ms))
-            }
+            Ok(Ok(health)) => (
+                Wellness::Ok,
+                format!(
+                    "{} answers in {:.2} ms",
+                    health.backend.as_str(),
+                    health.latency_ms
+                ),
+            ),
             Ok(Err(error)) => (Wellness::Fail, error.to_string()),
             Err(_) => (Wellness::Fail, "no answer within 2 seconds".to_owned()),
         };
-        Component { name: "database", status, detail }
+        Component {
+            name: "database",
+            status,
+            detail,
+        }
     }
 
     fn migrations(&self) -> Component {
@@ -124,12 +135,17 @@ impl Readiness {
         let now = self.store.clock().now().timestamp_millis();
         let (status, detail) = match engine.worker_age(now) {
             None => (Wellness::Fail, "has not begun yet".to_owned()),
-            Some(age) if age > WORKER_STUCK_MS => {
-                (Wellness::Fail, format!("last looked at the queue {} s ago", age / 1000))
-            }
+            Some(age) if age > WORKER_STUCK_MS => (
+                Wellness::Fail,
+                format!("last looked at the queue {} s ago", age / 1000),
+            ),
             Some(age) => (Wellness::Ok, format!("looked at the queue {} ms ago", age.max(0))),
         };
-        Component { name: "worker", status, detail }
+        Component {
+            name: "worker",
+            status,
+            detail,
+        }
     }
 }
 
@@ -146,7 +162,11 @@ fn disk(path: &Path) -> Component {
         // No data directory is no fault of a server whose data is elsewhere.
         Err(error) => (Wellness::Warn, format!("not known: {}", error.kind())),
     };
-    Component { name: "disk", status, detail }
+    Component {
+        name: "disk",
+        status,
+        detail,
+    }
 }
 
 /// The routes.
@@ -173,4 +193,3 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
     };
     (status, [(CACHE_CONTROL, "no-store")], Json(report)).into_response()
 }
-

@@ -43,7 +43,9 @@ impl FirstOwner {
             workspace: self.workspace,
             password: self.password.map(Zeroizing::new),
         };
-        bootstrap(store, store.clock(), input).await.map(|made| MadeOwner::of(&made))
+        bootstrap(store, store.clock(), input)
+            .await
+            .map(|made| MadeOwner::of(&made))
     }
 }
 
@@ -70,7 +72,9 @@ impl MadeOwner {
 
 /// The route, for the socket alone.
 pub(crate) fn routes(store: Store) -> Router {
-    Router::new().route(BOOTSTRAP, post(first_owner)).with_state(store)
+    Router::new()
+        .route(BOOTSTRAP, post(first_owner))
+        .with_state(store)
 }
 
 async fn first_owner(State(store): State<Store>, request: Request) -> Response {

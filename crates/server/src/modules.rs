@@ -40,7 +40,10 @@ impl Modules {
 
     /// What the code believes of all tables.
     pub fn entities(&self) -> Vec<EntitySpec> {
-        self.list.iter().flat_map(|module| module.entities.clone()).collect()
+        self.list
+            .iter()
+            .flat_map(|module| module.entities.clone())
+            .collect()
     }
 
     /// All operations and events.

@@ -81,7 +81,9 @@ fn bind_local(path: &Path) -> io::Result<LocalSocket> {
     let folder = parent.join(format!(".s{}", id.get(26..).unwrap_or_default()));
     let made = folder.join("s");
     if made.as_os_str().len() > MAX_SOCKET_PATH || path.as_os_str().len() > MAX_SOCKET_PATH {
-        return Err(io::Error::other("the data directory's path is too long for a socket"));
+        return Err(io::Error::other(
+            "the data directory's path is too long for a socket",
+        ));
     }
     std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
     let placed = UnixListener::bind(&made).and_then(|listener| {
@@ -106,7 +108,11 @@ pub(crate) async fn serve_tcp(listener: TcpListener, router: Router, stop: Cance
 }
 
 /// As [`serve_tcp`], over the local socket; waits for `stop` when there is none.
-pub(crate) async fn serve_unix(socket: Option<LocalSocket>, router: Router, stop: CancellationToken) -> Result<()> {
+pub(crate) async fn serve_unix(
+    socket: Option<LocalSocket>,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<()> {
     let Some(mut socket) = socket else {
         stop.cancelled().await;
         return Ok(());

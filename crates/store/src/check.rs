@@ -167,7 +167,7 @@ fn compare(backend: Backend, spec: &EntitySpec, live: &BTreeMap<String, LiveColu
             ));
         }
         // A key column of SQLite may say nothing of NOT NULL and is so all the same.
-        if column.required == *nullable && !(column.in_key && !nullable) {
+        if column.required == *nullable && (*nullable || !column.in_key) {
             let word = if column.required { "required" } else { "optional" };
             differs(format!("is {word} in the database, not so in the entity"));
         }

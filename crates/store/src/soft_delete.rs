@@ -42,8 +42,8 @@ impl Tx {
     pub async fn soft_delete<E: SoftDelete>(&self, group: DeleteGroup, condition: SimpleExpr) -> Result<u64> {
         let update = self
             .update::<E>()
-            .col_expr(E::deleted_at(), Expr::val(self.ctx().clock().now()).into())
-            .col_expr(E::delete_group(), Expr::val(group.0).into())
+            .col_expr(E::deleted_at(), Expr::val(self.ctx().clock().now()))
+            .col_expr(E::delete_group(), Expr::val(group.0))
             .col_expr(E::revision(), Expr::col(E::revision()).add(1))
             .filter(E::deleted_at().is_null())
             .filter(condition);

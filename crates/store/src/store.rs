@@ -243,9 +243,8 @@ impl Store {
                 reader.in_transaction = !ended;
             }
             Some(Conn::Postgres(mut conn)) => {
-                if dialect::postgres::run(&mut conn, "COMMIT").await.is_err() {
-                    postgres::close_lost(conn);
-                }
+                let ended = dialect::postgres::run(&mut conn, "COMMIT").await;
+                ended.unwrap_or_else(|_| postgres::close_lost(conn));
             }
             _ => {}
         }

@@ -61,7 +61,10 @@ impl Tx {
             wakes: Mutex::new(Vec::new()),
             savepoints: AtomicU32::new(0),
         };
-        Tx { ctx, inner: Arc::new(inner) }
+        Tx {
+            ctx,
+            inner: Arc::new(inner),
+        }
     }
 
     /// The context that the transaction belongs to.
@@ -89,7 +92,11 @@ impl Tx {
 
     /// Runs `work` once the transaction has committed, and never otherwise.
     pub fn after_commit(&self, work: impl FnOnce() + Send + 'static) {
-        self.inner.after.lock().unwrap_or_else(|p| p.into_inner()).push(Box::new(work));
+        self.inner
+            .after
+            .lock()
+            .unwrap_or_else(|p| p.into_inner())
+            .push(Box::new(work));
     }
 
     /// The same transaction for another actor of the same tenant: a run's step beside its caller.
@@ -98,9 +105,14 @@ impl Tx {
     /// For another tenant or another privilege, which the database would not follow.
     pub fn acting_as(&self, ctx: &Ctx) -> Result<Tx> {
         if ctx.tenant() != self.ctx.tenant() || ctx.privilege() != self.ctx.privilege() {
-            return Err(Error::internal("a transaction cannot change its tenant or its privilege"));
+            return Err(Error::internal(
+                "a transaction cannot change its tenant or its privilege",
+            ));
         }
-        Ok(Tx { ctx: ctx.clone(), inner: self.inner.clone() })
+        Ok(Tx {
+            ctx: ctx.clone(),
+            inner: self.inner.clone(),
+        })
     }
 
     /// The database's time: one clock for all processes on PostgreSQL, the process's own on SQLite.

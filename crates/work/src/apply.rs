@@ -33,7 +33,10 @@ pub(crate) async fn apply(tx: &Tx, set: &PatchSet, undo_of: Option<Uuid>) -> Res
         created_at: tx.ctx().clock().now(),
     })
     .await?;
-    let applied = events::PatchSetApplied { rows: result.changes.len(), undo_of };
+    let applied = events::PatchSetApplied {
+        rows: result.changes.len(),
+        undo_of,
+    };
     tx.emit(NewEvent::new("patch_set", id, &applied));
     Ok(result)
 }
@@ -52,10 +55,20 @@ pub(crate) async fn write(tx: &Tx, plan: &Plan, set: Option<Uuid>) -> Result<Pat
 }
 
 async fn insert(tx: &Tx, plan: &Plan) -> Result<()> {
-    let projects = plan.created.iter().filter_map(|id| plan.projects.get(id)).map(|row| row.after.clone());
-    tx.insert_all::<project::Entity>(projects.filter(|row| row.deleted_at.is_none()).collect()).await?;
-    let tasks = plan.created.iter().filter_map(|id| plan.tasks.get(id)).map(|row| row.after.clone());
-    tx.insert_all::<task::Entity>(tasks.filter(|row| row.deleted_at.is_none()).collect()).await
+    let projects = plan
+        .created
+        .iter()
+        .filter_map(|id| plan.projects.get(id))
+        .map(|row| row.after.clone());
+    tx.insert_all::<project::Entity>(projects.filter(|row| row.deleted_at.is_none()).collect())
+        .await?;
+    let tasks = plan
+        .created
+        .iter()
+        .filter_map(|id| plan.tasks.get(id))
+        .map(|row| row.after.clone());
+    tx.insert_all::<task::Entity>(tasks.filter(|row| row.deleted_at.is_none()).collect())
+        .await
 }
 
 /// Every changed column of a row, guarded by the revision that the plan was made against.
@@ -73,7 +86,9 @@ macro_rules! update_row {
             .filter($module::Column::Revision.eq($before.revision));
         if $tx.run_update(update).await? != 1 {
             // Somebody changed the row between our read and our write: the whole transaction is tried again.
-            return Err(Error::unavailable("busy_row", "A row changed at the same moment. Try again.").transient());
+            return Err(
+                Error::unavailable("busy_row", "A row changed at the same moment. Try again.").transient(),
+            );
         }
     }};
 }
@@ -102,8 +117,12 @@ async fn restore(tx: &Tx, plan: &Plan) -> Result<()> {
 }
 
 async fn delete(tx: &Tx, plan: &Plan) -> Result<()> {
-    let tasks: Vec<Uuid> =
-        plan.tasks.values().filter(|row| row.op == Some(Op::Delete) && row.before.is_some()).map(|row| row.after.id).collect();
+    let tasks: Vec<Uuid> = plan
+        .tasks
+        .values()
+        .filter(|row| row.op == Some(Op::Delete) && row.before.is_some())
+        .map(|row| row.after.id)
+        .collect();
     for ids in tasks.chunks(500) {
         let these = Expr::col((task::Entity, task::Column::Id)).is_in(ids.iter().copied());
         tx.soft_delete::<task::Entity>(plan.group, these).await?;
@@ -150,10 +169,15 @@ pub(crate) fn describe(plan: &Plan) -> PatchResult {
     for row in plan.projects.values() {
         let Some(op) = row.op else { continue };
         let after = Project::from(row.after.clone());
-        let before = row.before.clone().map(|row| serde_json::to_value(Project::from(row)).unwrap_or_default());
+        let before = row
+            .before
+            .clone()
+            .map(|row| serde_json::to_value(Project::from(row)).unwrap_or_default());
         let now = serde_json::to_value(&after).unwrap_or_default();
         let changed = diff(&fields(before), &fields(Some(now)));
-        result.changes.push(change("project", after.id, op, after.revision, changed));
+        result
+            .changes
+            .push(change("project", after.id, op, after.revision, changed));
         if after.deleted_at.is_none() {
             result.projects.push(after);
         }
@@ -161,10 +185,15 @@ pub(crate) fn describe(plan: &Plan) -> PatchResult {
     for row in plan.tasks.values() {
         let Some(op) = row.op else { continue };
         let after = Task::from(row.after.clone());
-        let before = row.before.clone().map(|row| serde_json::to_value(Task::from(row)).unwrap_or_default());
+        let before = row
+            .before
+            .clone()
+            .map(|row| serde_json::to_value(Task::from(row)).unwrap_or_default());
         let now = serde_json::to_value(&after).unwrap_or_default();
         let changed = diff(&fields(before), &fields(Some(now)));
-        result.changes.push(change("task", after.id, op, after.revision, changed));
+        result
+            .changes
+            .push(change("task", after.id, op, after.revision, changed));
         if after.deleted_at.is_none() {
             result.tasks.push(after);
         }
@@ -175,20 +204,92 @@ pub(crate) fn describe(plan: &Plan) -> PatchResult {
 fn tell(tx: &Tx, plan: &Plan, change: &RowChange, patch_set_id: Option<Uuid>) {
     let (id, revision) = (change.id, change.revision);
     let event = if change.kind == "project" {
-        let title = plan.projects.get(&id).map(|row| row.after.name.clone()).unwrap_or_default();
+        let title = plan
+            .projects
+            .get(&id)
+            .map(|row| row.after.name.clone())
+            .unwrap_or_default();
         match change.op {
-            Op::Create => NewEvent::new("project", id, &events::ProjectCreated { title, revision, patch_set_id }),
-            Op::Update => NewEvent::new("project", id, &events::ProjectUpdated { title, revision, patch_set_id }),
-            Op::Delete => NewEvent::new("project", id, &events::ProjectDeleted { title, revision, patch_set_id }),
-            Op::Restore => NewEvent::new("project", id, &events::ProjectRestored { title, revision, patch_set_id }),
+            Op::Create => NewEvent::new(
+                "project",
+                id,
+                &events::ProjectCreated {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
+            Op::Update => NewEvent::new(
+                "project",
+                id,
+                &events::ProjectUpdated {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
+            Op::Delete => NewEvent::new(
+                "project",
+                id,
+                &events::ProjectDeleted {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
+            Op::Restore => NewEvent::new(
+                "project",
+                id,
+                &events::ProjectRestored {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
         }
     } else {
-        let title = plan.tasks.get(&id).map(|row| row.after.title.clone()).unwrap_or_default();
+        let title = plan
+            .tasks
+            .get(&id)
+            .map(|row| row.after.title.clone())
+            .unwrap_or_default();
         match change.op {
-            Op::Create => NewEvent::new("task", id, &events::TaskCreated { title, revision, patch_set_id }),
-            Op::Update => NewEvent::new("task", id, &events::TaskUpdated { title, revision, patch_set_id }),
-            Op::Delete => NewEvent::new("task", id, &events::TaskDeleted { title, revision, patch_set_id }),
-            Op::Restore => NewEvent::new("task", id, &events::TaskRestored { title, revision, patch_set_id }),
+            Op::Create => NewEvent::new(
+                "task",
+                id,
+                &events::TaskCreated {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
+            Op::Update => NewEvent::new(
+                "task",
+                id,
+                &events::TaskUpdated {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
+            Op::Delete => NewEvent::new(
+                "task",
+                id,
+                &events::TaskDeleted {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
+            Op::Restore => NewEvent::new(
+                "task",
+                id,
+                &events::TaskRestored {
+                    title,
+                    revision,
+                    patch_set_id,
+                },
+            ),
         }
     };
     tx.emit(event.with_changes(change.diff.clone()));

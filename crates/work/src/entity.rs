@@ -155,21 +155,19 @@ pub(crate) fn migration() -> Migration {
             .index("projects_by_delete_group", &["delete_group"]),
         )
         .create(tasks())
-        .create(
-            Table::tenant(
-                "patch_sets",
-                [
-                    uuid("id"),
-                    json("patches"),
-                    json("inverse"),
-                    json("changes"),
-                    text("status").one_of(&["applied", "undone"]),
-                    uuid("undo_of").null(),
-                    text("created_by"),
-                    timestamp("created_at"),
-                ],
-            ),
-        )
+        .create(Table::tenant(
+            "patch_sets",
+            [
+                uuid("id"),
+                json("patches"),
+                json("inverse"),
+                json("changes"),
+                text("status").one_of(&["applied", "undone"]),
+                uuid("undo_of").null(),
+                text("created_by"),
+                timestamp("created_at"),
+            ],
+        ))
 }
 
 fn tasks() -> Table {

@@ -306,10 +306,17 @@ fn own_pointers(error: Error) -> Error {
         && only.code == "not_found"
         && (only.pointer == "/task_patches/0/task_id" || only.pointer == "/project_patches/0/project_id")
     {
-        return Error::not_found(if only.pointer.starts_with("/task") { "task" } else { "project" });
+        return Error::not_found(if only.pointer.starts_with("/task") {
+            "task"
+        } else {
+            "project"
+        });
     }
     for field in &mut fields {
-        let short = field.pointer.trim_start_matches("/task_patches/0").trim_start_matches("/project_patches/0");
+        let short = field
+            .pointer
+            .trim_start_matches("/task_patches/0")
+            .trim_start_matches("/project_patches/0");
         field.pointer = short.trim_start_matches("/body").to_owned();
     }
     Error::invalid_fields(fields).with_code(error.code().to_owned())
@@ -338,20 +345,34 @@ fn project_patch(op: Op, id: Uuid, envelope: &Envelope) -> ProjectPatch {
 }
 
 fn of_task(patch: TaskPatch) -> PatchSet {
-    PatchSet { project_patches: Vec::new(), task_patches: vec![patch] }
+    PatchSet {
+        project_patches: Vec::new(),
+        task_patches: vec![patch],
+    }
 }
 
 fn of_project(patch: ProjectPatch) -> PatchSet {
-    PatchSet { project_patches: vec![patch], task_patches: Vec::new() }
+    PatchSet {
+        project_patches: vec![patch],
+        task_patches: Vec::new(),
+    }
 }
 
 fn only_task(result: PatchResult, id: Option<Uuid>) -> Result<Outcome<Task>> {
-    let found = result.tasks.into_iter().find(|task| id.is_none_or(|id| task.id == id));
+    let found = result
+        .tasks
+        .into_iter()
+        .find(|task| id.is_none_or(|id| task.id == id));
     found.map(Outcome::Done).ok_or_else(|| Error::not_found("task"))
 }
 
 fn only_project(result: PatchResult) -> Result<Outcome<Project>> {
-    result.projects.into_iter().next().map(Outcome::Done).ok_or_else(|| Error::not_found("project"))
+    result
+        .projects
+        .into_iter()
+        .next()
+        .map(Outcome::Done)
+        .ok_or_else(|| Error::not_found("project"))
 }
 
 fn projects() -> Vec<Operation> {
@@ -363,7 +384,13 @@ fn projects() -> Vec<Operation> {
             .revisioned()
             .handle(|tx: Tx, input: Arc<CreateProject>| async move {
                 let body = Some(input.body());
-                let patch = ProjectPatch { op: Op::Create, project_id: None, temp_id: None, body, expected_revision: None };
+                let patch = ProjectPatch {
+                    op: Op::Create,
+                    project_id: None,
+                    temp_id: None,
+                    body,
+                    expected_revision: None,
+                };
                 only_project(once(&tx, of_project(patch)).await?)
             }),
         Operation::read("projects.get", "Get a project")
@@ -372,7 +399,9 @@ fn projects() -> Vec<Operation> {
             .rest(Method::GET, "/projects/{project_id}")
             .revisioned()
             .handle(|tx: Tx, input: Arc<ProjectId>| async move {
-                query::live_project(&tx, input.project_id).await.map(Project::from)
+                query::live_project(&tx, input.project_id)
+                    .await
+                    .map(Project::from)
             }),
         Operation::read("projects.list", "List projects")
             .about("Lists projects, the oldest first, by status, priority, tag or a text in the name.")
@@ -384,27 +413,41 @@ fn projects() -> Vec<Operation> {
             .permission("projects:write")
             .rest(Method::PATCH, "/projects/{project_id}")
             .revisioned()
-            .handle_with(|tx: Tx, input: Arc<UpdateProject>, envelope: Envelope| async move {
-                let mut patch = project_patch(Op::Update, input.project_id, &envelope);
-                patch.body = Some(input.body());
-                only_project(once(&tx, of_project(patch)).await?)
-            }),
+            .handle_with(
+                |tx: Tx, input: Arc<UpdateProject>, envelope: Envelope| async move {
+                    let mut patch = project_patch(Op::Update, input.project_id, &envelope);
+                    patch.body = Some(input.body());
+                    only_project(once(&tx, of_project(patch)).await?)
+                },
+            ),
         Operation::write("projects.delete", "Delete a project")
             .about("Deletes a project with all its tasks. It can be restored with exactly what went with it.")
             .permission("projects:write")
             .destructive()
             .rest(Method::DELETE, "/projects/{project_id}")
             .handle_with(|tx: Tx, input: Arc<ProjectId>, envelope: Envelope| async move {
-                let result = once(&tx, of_project(project_patch(Op::Delete, input.project_id, &envelope))).await?;
-                Ok(Outcome::Done(Rows { changes: result.changes }))
+                let result = once(
+                    &tx,
+                    of_project(project_patch(Op::Delete, input.project_id, &envelope)),
+                )
+                .await?;
+                Ok(Outcome::Done(Rows {
+                    changes: result.changes,
+                }))
             }),
         Operation::write("projects.restore", "Restore a project")
             .about("Brings a deleted project back with exactly the tasks that went with it.")
             .permission("projects:write")
             .rest(Method::POST, "/projects/{project_id}/restore")
             .handle_with(|tx: Tx, input: Arc<ProjectId>, envelope: Envelope| async move {
-                let result = once(&tx, of_project(project_patch(Op::Restore, input.project_id, &envelope))).await?;
-                Ok(Outcome::Done(Rows { changes: result.changes }))
+                let result = once(
+                    &tx,
+                    of_project(project_patch(Op::Restore, input.project_id, &envelope)),
+                )
+                .await?;
+                Ok(Outcome::Done(Rows {
+                    changes: result.changes,
+                }))
             }),
         Operation::read("projects.tree", "Get a project's tasks as trees")
             .about("Returns a project with all its tasks, nested.")
@@ -413,7 +456,10 @@ fn projects() -> Vec<Operation> {
             .handle(|tx: Tx, input: Arc<ProjectId>| async move {
                 let project = query::live_project(&tx, input.project_id).await?;
                 let tasks = query::project_tree(&tx, input.project_id).await?;
-                Ok(ProjectTree { project: project.into(), tasks })
+                Ok(ProjectTree {
+                    project: project.into(),
+                    tasks,
+                })
             }),
     ]
 }
@@ -458,7 +504,9 @@ fn changing_tasks() -> Vec<Operation> {
                 let mut patch = task_patch(Op::Create, Uuid::nil(), &Envelope::default());
                 patch.task_id = None;
                 patch.project_id = Some(input.project_id.to_string());
-                patch.parent_id = input.parent_id.map_or(Patch::Absent, |id| Patch::Value(id.to_string()));
+                patch.parent_id = input
+                    .parent_id
+                    .map_or(Patch::Absent, |id| Patch::Value(id.to_string()));
                 patch.body = Some(input.body());
                 only_task(once(&tx, of_task(patch)).await?, None)
             }),
@@ -480,7 +528,9 @@ fn changing_tasks() -> Vec<Operation> {
             .handle_with(|tx: Tx, input: Arc<MoveTask>, envelope: Envelope| async move {
                 let mut patch = task_patch(Op::Update, input.task_id, &envelope);
                 patch.project_id = input.project_id.map(|id| id.to_string());
-                patch.parent_id = input.parent_id.map_or(Patch::Null, |id| Patch::Value(id.to_string()));
+                patch.parent_id = input
+                    .parent_id
+                    .map_or(Patch::Null, |id| Patch::Value(id.to_string()));
                 only_task(once(&tx, of_task(patch)).await?, Some(input.task_id))
             }),
         Operation::write("tasks.delete", "Delete a task")
@@ -490,7 +540,9 @@ fn changing_tasks() -> Vec<Operation> {
             .rest(Method::DELETE, "/tasks/{task_id}")
             .handle_with(|tx: Tx, input: Arc<TaskId>, envelope: Envelope| async move {
                 let result = once(&tx, of_task(task_patch(Op::Delete, input.task_id, &envelope))).await?;
-                Ok(Outcome::Done(Rows { changes: result.changes }))
+                Ok(Outcome::Done(Rows {
+                    changes: result.changes,
+                }))
             }),
         Operation::write("tasks.restore", "Restore a task")
             .about("Brings a deleted task back with exactly what went with it.")
@@ -498,7 +550,9 @@ fn changing_tasks() -> Vec<Operation> {
             .rest(Method::POST, "/tasks/{task_id}/restore")
             .handle_with(|tx: Tx, input: Arc<TaskId>, envelope: Envelope| async move {
                 let result = once(&tx, of_task(task_patch(Op::Restore, input.task_id, &envelope))).await?;
-                Ok(Outcome::Done(Rows { changes: result.changes }))
+                Ok(Outcome::Done(Rows {
+                    changes: result.changes,
+                }))
             }),
     ]
 }

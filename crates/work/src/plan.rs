@@ -67,7 +67,8 @@ impl Plan {
         };
         plan.load(tx, set).await?;
         for (index, patch) in set.project_patches.iter().enumerate() {
-            plan.project(tx, &format!("/project_patches/{index}"), patch).await?;
+            plan.project(tx, &format!("/project_patches/{index}"), patch)
+                .await?;
         }
         for (index, patch) in set.task_patches.iter().enumerate() {
             plan.task(tx, &format!("/task_patches/{index}"), patch).await?;
@@ -91,19 +92,41 @@ impl Plan {
             tasks.extend(patch.parent_id.value().and_then(|text| id(text)));
             projects.extend(patch.project_id.as_deref().and_then(id));
         }
-        projects.extend(set.project_patches.iter().filter_map(|patch| patch.project_id.as_deref().and_then(id)));
+        projects.extend(
+            set.project_patches
+                .iter()
+                .filter_map(|patch| patch.project_id.as_deref().and_then(id)),
+        );
         for row in query::tasks_by_id(tx, tasks.into_iter().collect()).await? {
             projects.insert(row.project_id);
-            self.tasks.insert(row.id, Row { before: Some(row.clone()), after: row, op: None });
+            self.tasks.insert(
+                row.id,
+                Row {
+                    before: Some(row.clone()),
+                    after: row,
+                    op: None,
+                },
+            );
         }
         for row in query::projects_by_id(tx, projects.into_iter().collect()).await? {
-            self.projects.insert(row.id, Row { before: Some(row.clone()), after: row, op: None });
+            self.projects.insert(
+                row.id,
+                Row {
+                    before: Some(row.clone()),
+                    after: row,
+                    op: None,
+                },
+            );
         }
         Ok(())
     }
 
     fn fault(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
-        self.faults.push(FieldError { pointer: pointer.into(), code: code.into(), message: message.into() });
+        self.faults.push(FieldError {
+            pointer: pointer.into(),
+            code: code.into(),
+            message: message.into(),
+        });
     }
 
     /// The id that a reference stands for.
@@ -122,7 +145,11 @@ impl Plan {
     fn name(&mut self, at: &str, temp_id: Option<&String>, id: Uuid) {
         let Some(name) = temp_id else { return };
         if self.temp_ids.insert(name.clone(), id).is_some() {
-            self.fault(format!("{at}/temp_id"), "duplicate", format!("`{name}` names two things in this set."));
+            self.fault(
+                format!("{at}/temp_id"),
+                "duplicate",
+                format!("`{name}` names two things in this set."),
+            );
         }
     }
 
@@ -137,7 +164,11 @@ impl Plan {
 
     fn metadata(&mut self, at: &str, value: &Value) {
         if serde_json::to_vec(value).map_or(0, |bytes| bytes.len()) > MAX_METADATA {
-            self.fault(format!("{at}/body/metadata"), "too_large", "Metadata may have 64 KiB of JSON.");
+            self.fault(
+                format!("{at}/body/metadata"),
+                "too_large",
+                "Metadata may have 64 KiB of JSON.",
+            );
         }
     }
 
@@ -151,14 +182,24 @@ impl Plan {
             return Ok(());
         };
         let pointer = format!("{at}/project_id");
-        let Some(id) = self.resolve(&pointer, text) else { return Ok(()) };
-        let found = self.projects.get(&id).map(|row| (row.after.clone(), row.before.as_ref().map(|b| b.revision)));
+        let Some(id) = self.resolve(&pointer, text) else {
+            return Ok(());
+        };
+        let found = self
+            .projects
+            .get(&id)
+            .map(|row| (row.after.clone(), row.before.as_ref().map(|b| b.revision)));
         let Some((row, seen)) = found else {
             self.fault(pointer, "not_found", "There is no such project.");
             return Ok(());
         };
         // What the caller saw is the row before this set.
-        self.check_revision(at, "project", patch.expected_revision, seen.unwrap_or(row.revision));
+        self.check_revision(
+            at,
+            "project",
+            patch.expected_revision,
+            seen.unwrap_or(row.revision),
+        );
         match (patch.op, row.deleted_at.is_some()) {
             (Op::Restore, true) => self.restore(tx, row.delete_group).await,
             (Op::Restore, false) => {
@@ -197,14 +238,29 @@ impl Plan {
             delete_group: None,
         };
         if patch.project_id.is_some() {
-            self.fault(format!("{at}/project_id"), "unexpected", "A new project gets its id by itself.");
+            self.fault(
+                format!("{at}/project_id"),
+                "unexpected",
+                "A new project gets its id by itself.",
+            );
         }
-        self.set_project(at, &mut after, patch.body.as_ref().unwrap_or(&ProjectBody::default()));
+        self.set_project(
+            at,
+            &mut after,
+            patch.body.as_ref().unwrap_or(&ProjectBody::default()),
+        );
         if after.name.trim().is_empty() {
             self.fault(format!("{at}/body/name"), "required", "A project needs a name.");
         }
         self.name(at, patch.temp_id.as_ref(), id);
-        self.projects.insert(id, Row { before: None, after, op: Some(Op::Create) });
+        self.projects.insert(
+            id,
+            Row {
+                before: None,
+                after,
+                op: Some(Op::Create),
+            },
+        );
         self.created.push(id);
     }
 
@@ -213,7 +269,9 @@ impl Plan {
             self.fault(format!("{at}/body"), "required", "An update needs a body.");
             return;
         };
-        let Some(mut row) = self.projects.remove(&id) else { return };
+        let Some(mut row) = self.projects.remove(&id) else {
+            return;
+        };
         self.set_project(at, &mut row.after, body);
         row.touch(Op::Update, self.now);
         self.projects.insert(id, row);
@@ -222,13 +280,50 @@ impl Plan {
     fn set_project(&mut self, at: &str, row: &mut project::Model, body: &ProjectBody) {
         let at_body = format!("{at}/body");
         let mut faults = Vec::new();
-        required(&mut faults, &at_body, "name", &body.name, &mut row.name, Clone::clone);
+        required(
+            &mut faults,
+            &at_body,
+            "name",
+            &body.name,
+            &mut row.name,
+            Clone::clone,
+        );
         body.description.apply(&mut row.description);
-        required(&mut faults, &at_body, "status", &body.status, &mut row.status, |s| s.as_str().to_owned());
-        required(&mut faults, &at_body, "priority", &body.priority, &mut row.priority, |p| p.as_str().to_owned());
-        required(&mut faults, &at_body, "tags", &body.tags, &mut row.tags, |tags| json!(tags));
-        required(&mut faults, &at_body, "metadata", &body.metadata, &mut row.metadata, |map| json!(map));
-        required(&mut faults, &at_body, "integration_ids", &body.integration_ids, &mut row.integration_ids, |ids| json!(ids));
+        required(
+            &mut faults,
+            &at_body,
+            "status",
+            &body.status,
+            &mut row.status,
+            |s| s.as_str().to_owned(),
+        );
+        required(
+            &mut faults,
+            &at_body,
+            "priority",
+            &body.priority,
+            &mut row.priority,
+            |p| p.as_str().to_owned(),
+        );
+        required(&mut faults, &at_body, "tags", &body.tags, &mut row.tags, |tags| {
+            json!(tags)
+        });
+        required(
+            &mut faults,
+            &at_body,
+            "metadata",
+            &body.metadata,
+            &mut row.metadata,
+            |map| json!(map),
+        );
+        required(
+            &mut faults,
+            &at_body,
+            "integration_ids",
+            &body.integration_ids,
+            &mut row.integration_ids,
+            |ids| json!(ids),
+        );
         self.faults.extend(faults);
         let metadata = row.metadata.clone();
         self.metadata(at, &metadata);
@@ -236,10 +331,18 @@ impl Plan {
 
     async fn delete_project(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
         for row in query::tasks_of_project(tx, id).await? {
-            self.tasks.entry(row.id).or_insert_with(|| Row { before: Some(row.clone()), after: row, op: None });
+            self.tasks.entry(row.id).or_insert_with(|| Row {
+                before: Some(row.clone()),
+                after: row,
+                op: None,
+            });
         }
         let (group, now) = (self.group.0, self.now);
-        for row in self.tasks.values_mut().filter(|row| row.after.project_id == id && row.after.deleted_at.is_none()) {
+        for row in self
+            .tasks
+            .values_mut()
+            .filter(|row| row.after.project_id == id && row.after.deleted_at.is_none())
+        {
             row.after.deleted_at = Some(now);
             row.after.delete_group = Some(group);
             row.touch(Op::Delete, now);
@@ -257,13 +360,21 @@ impl Plan {
         let Some(group) = group else { return Ok(()) };
         let now = self.now;
         for row in query::projects_of_group(tx, group).await? {
-            let row = self.projects.entry(row.id).or_insert_with(|| Row { before: Some(row.clone()), after: row, op: None });
+            let row = self.projects.entry(row.id).or_insert_with(|| Row {
+                before: Some(row.clone()),
+                after: row,
+                op: None,
+            });
             row.after.deleted_at = None;
             row.after.delete_group = None;
             row.touch(Op::Restore, now);
         }
         for row in query::tasks_of_group(tx, group).await? {
-            let row = self.tasks.entry(row.id).or_insert_with(|| Row { before: Some(row.clone()), after: row, op: None });
+            let row = self.tasks.entry(row.id).or_insert_with(|| Row {
+                before: Some(row.clone()),
+                after: row,
+                op: None,
+            });
             row.after.deleted_at = None;
             row.after.delete_group = None;
             row.touch(Op::Restore, now);
@@ -282,8 +393,13 @@ impl Plan {
             self.fault(pointer, "required", "This needs a task_id.");
             return Ok(());
         };
-        let Some(id) = self.resolve(&pointer, text) else { return Ok(()) };
-        let found = self.tasks.get(&id).map(|row| (row.after.clone(), row.before.as_ref().map(|b| b.revision)));
+        let Some(id) = self.resolve(&pointer, text) else {
+            return Ok(());
+        };
+        let found = self
+            .tasks
+            .get(&id)
+            .map(|row| (row.after.clone(), row.before.as_ref().map(|b| b.revision)));
         let Some((row, seen)) = found else {
             self.fault(pointer, "not_found", "There is no such task.");
             return Ok(());
@@ -305,7 +421,12 @@ impl Plan {
     }
 
     /// The place of a task: its project, its parent and how deep that is.
-    fn place(&mut self, at: &str, project: Option<&String>, parent: Option<&String>) -> Option<(Uuid, Option<Uuid>, i64)> {
+    fn place(
+        &mut self,
+        at: &str,
+        project: Option<&String>,
+        parent: Option<&String>,
+    ) -> Option<(Uuid, Option<Uuid>, i64)> {
         let (pointer_p, pointer_t) = (format!("{at}/project_id"), format!("{at}/parent_id"));
         let project = match project {
             Some(text) => Some(self.resolve(&pointer_p, text)?),
@@ -316,7 +437,10 @@ impl Plan {
                 self.fault(pointer_p, "required", "A task needs a project or a parent.");
                 return None;
             };
-            let there = self.projects.get(&project).is_some_and(|row| row.after.deleted_at.is_none());
+            let there = self
+                .projects
+                .get(&project)
+                .is_some_and(|row| row.after.deleted_at.is_none());
             if !there {
                 self.fault(pointer_p, "not_found", "There is no such project.");
                 return None;
@@ -324,7 +448,11 @@ impl Plan {
             return Some((project, None, 0));
         };
         let parent = self.resolve(&pointer_t, parent)?;
-        let above = self.tasks.get(&parent).filter(|row| row.after.deleted_at.is_none()).map(|row| row.after.clone());
+        let above = self
+            .tasks
+            .get(&parent)
+            .filter(|row| row.after.deleted_at.is_none())
+            .map(|row| row.after.clone());
         let Some(above) = above else {
             self.fault(pointer_t, "not_found", "There is no such task.");
             return None;
@@ -343,7 +471,11 @@ impl Plan {
 
     fn create_task(&mut self, at: &str, patch: &TaskPatch) {
         if patch.task_id.is_some() {
-            self.fault(format!("{at}/task_id"), "unexpected", "A new task gets its id by itself.");
+            self.fault(
+                format!("{at}/task_id"),
+                "unexpected",
+                "A new task gets its id by itself.",
+            );
         }
         let place = self.place(at, patch.project_id.as_ref(), patch.parent_id.value());
         let (project_id, parent_id, depth) = place.unwrap_or((Uuid::nil(), None, 0));
@@ -376,30 +508,78 @@ impl Plan {
             deleted_at: None,
             delete_group: None,
         };
-        self.set_task(at, &mut after, patch.body.as_ref().unwrap_or(&TaskBody::default()));
+        self.set_task(
+            at,
+            &mut after,
+            patch.body.as_ref().unwrap_or(&TaskBody::default()),
+        );
         if after.title.trim().is_empty() {
             self.fault(format!("{at}/body/title"), "required", "A task needs a title.");
         }
         self.name(at, patch.temp_id.as_ref(), id);
-        self.tasks.insert(id, Row { before: None, after, op: Some(Op::Create) });
+        self.tasks.insert(
+            id,
+            Row {
+                before: None,
+                after,
+                op: Some(Op::Create),
+            },
+        );
         self.created.push(id);
     }
 
     fn set_task(&mut self, at: &str, row: &mut task::Model, body: &TaskBody) {
         let at_body = format!("{at}/body");
         let mut faults = Vec::new();
-        required(&mut faults, &at_body, "title", &body.title, &mut row.title, Clone::clone);
+        required(
+            &mut faults,
+            &at_body,
+            "title",
+            &body.title,
+            &mut row.title,
+            Clone::clone,
+        );
         body.description.apply(&mut row.description);
-        required(&mut faults, &at_body, "status", &body.status, &mut row.status, |s| s.as_str().to_owned());
-        required(&mut faults, &at_body, "priority", &body.priority, &mut row.priority, |p| p.as_str().to_owned());
+        required(
+            &mut faults,
+            &at_body,
+            "status",
+            &body.status,
+            &mut row.status,
+            |s| s.as_str().to_owned(),
+        );
+        required(
+            &mut faults,
+            &at_body,
+            "priority",
+            &body.priority,
+            &mut row.priority,
+            |p| p.as_str().to_owned(),
+        );
         row.priority_rank = Priority::parse(&row.priority).rank();
         body.assignee.apply(&mut row.assignee);
         body.due_date.apply(&mut row.due_date);
         body.estimated_minutes.apply(&mut row.estimated_minutes);
         body.actual_minutes.apply(&mut row.actual_minutes);
-        required(&mut faults, &at_body, "tags", &body.tags, &mut row.tags, |tags| json!(tags));
-        required(&mut faults, &at_body, "metadata", &body.metadata, &mut row.metadata, |map| json!(map));
-        required(&mut faults, &at_body, "integration_ids", &body.integration_ids, &mut row.integration_ids, |ids| json!(ids));
+        required(&mut faults, &at_body, "tags", &body.tags, &mut row.tags, |tags| {
+            json!(tags)
+        });
+        required(
+            &mut faults,
+            &at_body,
+            "metadata",
+            &body.metadata,
+            &mut row.metadata,
+            |map| json!(map),
+        );
+        required(
+            &mut faults,
+            &at_body,
+            "integration_ids",
+            &body.integration_ids,
+            &mut row.integration_ids,
+            |ids| json!(ids),
+        );
         self.faults.extend(faults);
         let metadata = row.metadata.clone();
         self.metadata(at, &metadata);
@@ -408,13 +588,19 @@ impl Plan {
     async fn update_task(&mut self, tx: &Tx, at: &str, id: Uuid, patch: &TaskPatch) -> Result<()> {
         let moves = patch.project_id.is_some() || !patch.parent_id.is_absent();
         if patch.body.is_none() && !moves {
-            self.fault(format!("{at}/body"), "required", "An update needs a body, a parent or a project.");
+            self.fault(
+                format!("{at}/body"),
+                "required",
+                "An update needs a body, a parent or a project.",
+            );
             return Ok(());
         }
         if moves {
             self.move_task(tx, at, id, patch).await?;
         }
-        let Some(mut row) = self.tasks.remove(&id) else { return Ok(()) };
+        let Some(mut row) = self.tasks.remove(&id) else {
+            return Ok(());
+        };
         if let Some(body) = &patch.body {
             self.set_task(at, &mut row.after, body);
         }
@@ -428,21 +614,33 @@ impl Plan {
         // Two moves at once could each be right and together make a circle.
         tx.lock("work/tree").await?;
         self.load_subtree(tx, id).await?;
-        let Some(row) = self.tasks.get(&id).map(|row| row.after.clone()) else { return Ok(()) };
+        let Some(row) = self.tasks.get(&id).map(|row| row.after.clone()) else {
+            return Ok(());
+        };
         let project = patch.project_id.clone().or_else(|| match patch.parent_id {
             Patch::Null => Some(row.project_id.to_string()),
             _ => None,
         });
-        let Some((project_id, parent_id, depth)) = self.place(at, project.as_ref(), patch.parent_id.value()) else {
+        let Some((project_id, parent_id, depth)) = self.place(at, project.as_ref(), patch.parent_id.value())
+        else {
             return Ok(());
         };
         let below = self.subtree(id);
         if parent_id.is_some_and(|parent| below.contains(&parent)) {
-            self.fault(format!("{at}/parent_id"), "cycle", "A task cannot be moved below itself.");
+            self.fault(
+                format!("{at}/parent_id"),
+                "cycle",
+                "A task cannot be moved below itself.",
+            );
             return Ok(());
         }
         let deeper = depth - row.depth;
-        let deepest = below.iter().filter_map(|id| self.tasks.get(id)).map(|row| row.after.depth).max().unwrap_or(0);
+        let deepest = below
+            .iter()
+            .filter_map(|id| self.tasks.get(id))
+            .map(|row| row.after.depth)
+            .max()
+            .unwrap_or(0);
         if deepest + deeper > MAX_DEPTH {
             self.too_deep(at);
             return Ok(());
@@ -464,7 +662,11 @@ impl Plan {
 
     async fn load_subtree(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
         for row in query::subtree(tx, id).await? {
-            self.tasks.entry(row.id).or_insert_with(|| Row { before: Some(row.clone()), after: row, op: None });
+            self.tasks.entry(row.id).or_insert_with(|| Row {
+                before: Some(row.clone()),
+                after: row,
+                op: None,
+            });
         }
         Ok(())
     }
@@ -472,7 +674,11 @@ impl Plan {
     /// The task and the living ones below it, as the plan has them now.
     fn subtree(&self, id: Uuid) -> HashSet<Uuid> {
         let mut children: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for (child, row) in self.tasks.iter().filter(|(_, row)| row.after.deleted_at.is_none()) {
+        for (child, row) in self
+            .tasks
+            .iter()
+            .filter(|(_, row)| row.after.deleted_at.is_none())
+        {
             if let Some(parent) = row.after.parent_id {
                 children.entry(parent).or_default().push(*child);
             }
@@ -506,12 +712,21 @@ impl Plan {
         if let Some(parent) = row.parent_id {
             self.load_rows(tx, parent).await?;
         }
-        let parent_gone = row
-            .parent_id
-            .is_some_and(|parent| self.tasks.get(&parent).is_none_or(|above| above.after.deleted_at.is_some()));
-        let project_gone = self.projects.get(&row.project_id).is_none_or(|above| above.after.deleted_at.is_some());
+        let parent_gone = row.parent_id.is_some_and(|parent| {
+            self.tasks
+                .get(&parent)
+                .is_none_or(|above| above.after.deleted_at.is_some())
+        });
+        let project_gone = self
+            .projects
+            .get(&row.project_id)
+            .is_none_or(|above| above.after.deleted_at.is_some());
         if parent_gone || project_gone {
-            self.fault(pointer, "parent_deleted", "What it belongs to is deleted; restore that first.");
+            self.fault(
+                pointer,
+                "parent_deleted",
+                "What it belongs to is deleted; restore that first.",
+            );
         }
         Ok(())
     }
@@ -519,7 +734,14 @@ impl Plan {
     async fn load_rows(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
         if !self.tasks.contains_key(&id) {
             for row in query::tasks_by_id(tx, vec![id]).await? {
-                self.tasks.insert(row.id, Row { before: Some(row.clone()), after: row, op: None });
+                self.tasks.insert(
+                    row.id,
+                    Row {
+                        before: Some(row.clone()),
+                        after: row,
+                        op: None,
+                    },
+                );
             }
         }
         Ok(())

@@ -8,9 +8,12 @@ use std::collections::HashMap;
 use synapscale_core::{Error, Result};
 use synapscale_ops::{Page, page};
 use synapscale_store::orm::sea_query::{
-    Alias, CommonTableExpression, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType, WithClause,
+    Alias, CommonTableExpression, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr, UnionType,
+    WithClause,
 };
-use synapscale_store::orm::{ColumnTrait, Condition, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, Select};
+use synapscale_store::orm::{
+    ColumnTrait, Condition, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 
@@ -21,27 +24,42 @@ pub(crate) async fn tasks_by_id(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<task::Mod
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    tx.find::<task::Entity>().filter(task::Column::Id.is_in(ids)).rows(tx).await
+    tx.find::<task::Entity>()
+        .filter(task::Column::Id.is_in(ids))
+        .rows(tx)
+        .await
 }
 
 pub(crate) async fn projects_by_id(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<project::Model>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    tx.find::<project::Entity>().filter(project::Column::Id.is_in(ids)).rows(tx).await
+    tx.find::<project::Entity>()
+        .filter(project::Column::Id.is_in(ids))
+        .rows(tx)
+        .await
 }
 
 pub(crate) async fn tasks_of_project(tx: &Tx, id: Uuid) -> Result<Vec<task::Model>> {
-    let query = tx.find_live::<task::Entity>().filter(task::Column::ProjectId.eq(id)).limit(MAX_TREE + 1);
+    let query = tx
+        .find_live::<task::Entity>()
+        .filter(task::Column::ProjectId.eq(id))
+        .limit(MAX_TREE + 1);
     whole(query.rows(tx).await?)
 }
 
 pub(crate) async fn tasks_of_group(tx: &Tx, group: Uuid) -> Result<Vec<task::Model>> {
-    tx.find::<task::Entity>().filter(task::Column::DeleteGroup.eq(group)).rows(tx).await
+    tx.find::<task::Entity>()
+        .filter(task::Column::DeleteGroup.eq(group))
+        .rows(tx)
+        .await
 }
 
 pub(crate) async fn projects_of_group(tx: &Tx, group: Uuid) -> Result<Vec<project::Model>> {
-    tx.find::<project::Entity>().filter(project::Column::DeleteGroup.eq(group)).rows(tx).await
+    tx.find::<project::Entity>()
+        .filter(project::Column::DeleteGroup.eq(group))
+        .rows(tx)
+        .await
 }
 
 fn whole(rows: Vec<task::Model>) -> Result<Vec<task::Model>> {
@@ -69,20 +87,27 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
     live(&mut first);
     first.and_where(Expr::col((task::Entity, task::Column::Id)).eq(root));
     let mut below = Query::select();
-    below.column((task::Entity, task::Column::Id)).from(task::Entity).inner_join(
-        tree.clone(),
-        Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())),
-    );
+    below
+        .column((task::Entity, task::Column::Id))
+        .from(task::Entity)
+        .inner_join(
+            tree.clone(),
+            Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())),
+        );
     live(&mut below);
     let mut walk = CommonTableExpression::new();
-    walk.table_name(tree.clone()).column(id.clone()).query(first.union(UnionType::All, below).to_owned());
+    walk.table_name(tree.clone())
+        .column(id.clone())
+        .query(first.union(UnionType::All, below).to_owned());
     let mut clause = WithClause::new();
     clause.recursive(true).cte(walk);
     let mut rows = Query::select();
-    rows.columns(task::Column::iter().map(|column| (task::Entity, column))).from(task::Entity).inner_join(
-        tree.clone(),
-        Expr::col((task::Entity, task::Column::Id)).equals((tree, id)),
-    );
+    rows.columns(task::Column::iter().map(|column| (task::Entity, column)))
+        .from(task::Entity)
+        .inner_join(
+            tree.clone(),
+            Expr::col((task::Entity, task::Column::Id)).equals((tree, id)),
+        );
     live(&mut rows);
     rows.order_by((task::Entity, task::Column::Depth), Order::Asc)
         .order_by((task::Entity, task::Column::CreatedAt), Order::Asc)
@@ -100,12 +125,17 @@ pub(crate) fn nest(rows: Vec<task::Model>) -> Vec<TaskNode> {
     for (place, row) in rows.into_iter().enumerate() {
         index.insert(row.id, place);
         parents.push(row.parent_id.and_then(|parent| index.get(&parent).copied()));
-        slots.push(Some(TaskNode { task: Task::from(row), children: Vec::new() }));
+        slots.push(Some(TaskNode {
+            task: Task::from(row),
+            children: Vec::new(),
+        }));
     }
     let mut roots = Vec::new();
     // From the last to the first, every child is whole before it goes to its parent.
     for place in (0..slots.len()).rev() {
-        let Some(mut node) = slots[place].take() else { continue };
+        let Some(mut node) = slots[place].take() else {
+            continue;
+        };
         node.children.reverse();
         match parents[place].and_then(|parent| slots[parent].as_mut()) {
             Some(parent) => parent.children.push(node),
@@ -129,23 +159,39 @@ pub(crate) async fn project_tree(tx: &Tx, id: Uuid) -> Result<Vec<TaskNode>> {
 }
 
 pub(crate) async fn live_task(tx: &Tx, id: Uuid) -> Result<task::Model> {
-    let row = tx.find_live::<task::Entity>().filter(task::Column::Id.eq(id)).row(tx).await?;
+    let row = tx
+        .find_live::<task::Entity>()
+        .filter(task::Column::Id.eq(id))
+        .row(tx)
+        .await?;
     row.ok_or_else(|| Error::not_found("task"))
 }
 
 pub(crate) async fn live_project(tx: &Tx, id: Uuid) -> Result<project::Model> {
-    let row = tx.find_live::<project::Entity>().filter(project::Column::Id.eq(id)).row(tx).await?;
+    let row = tx
+        .find_live::<project::Entity>()
+        .filter(project::Column::Id.eq(id))
+        .row(tx)
+        .await?;
     row.ok_or_else(|| Error::not_found("project"))
 }
 
 pub(crate) async fn set(tx: &Tx, id: Uuid) -> Result<patch_set::Model> {
-    let row = tx.find::<patch_set::Entity>().filter(patch_set::Column::Id.eq(id)).row(tx).await?;
+    let row = tx
+        .find::<patch_set::Entity>()
+        .filter(patch_set::Column::Id.eq(id))
+        .row(tx)
+        .await?;
     row.ok_or_else(|| Error::not_found("patch set"))
 }
 
 /// Whether a text holds another, whatever their case. The text's wildcards stand for themselves.
 fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
-    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escaped = text
+        .to_lowercase()
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
     let pattern = synapscale_store::orm::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
     SimpleExpr::from(Func::lower(column.into())).like(pattern)
 }
@@ -153,7 +199,10 @@ fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
 /// A tag as it stands in the JSON text, quotes and all.
 fn tagged(column: SimpleExpr, tag: &str) -> SimpleExpr {
     let quoted = serde_json::to_string(tag).unwrap_or_default();
-    let escaped = quoted.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escaped = quoted
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
     let pattern = synapscale_store::orm::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
     column.cast_as(Alias::new("text")).like(pattern)
 }
@@ -171,7 +220,10 @@ pub(crate) async fn projects(tx: &Tx, wanted: &ListProjects) -> Result<Page<Proj
         query = query.filter(tagged(Expr::col((project::Entity, project::Column::Tags)), tag));
     }
     if let Some(text) = &wanted.text {
-        query = query.filter(contains(Expr::col((project::Entity, project::Column::Name)), text));
+        query = query.filter(contains(
+            Expr::col((project::Entity, project::Column::Name)),
+            text,
+        ));
     }
     if let Some(cursor) = &wanted.cursor {
         let (at, id): (DateTime<Utc>, Uuid) = page::decode(cursor)?;
@@ -181,7 +233,10 @@ pub(crate) async fn projects(tx: &Tx, wanted: &ListProjects) -> Result<Page<Proj
                 .add(project::Column::CreatedAt.eq(at).and(project::Column::Id.gt(id))),
         );
     }
-    let query = query.order_by_asc(project::Column::CreatedAt).order_by_asc(project::Column::Id).limit(limit + 1);
+    let query = query
+        .order_by_asc(project::Column::CreatedAt)
+        .order_by_asc(project::Column::Id)
+        .limit(limit + 1);
     let rows = query.rows(tx).await?;
     Ok(Page::cut(rows, limit, |row| (row.created_at, row.id))?.map(Project::from))
 }
@@ -203,7 +258,8 @@ impl Sort {
             "priority" => task::Column::PriorityRank,
             "title" => task::Column::Title,
             _ => {
-                let message = "Sort by created_at, updated_at, due_date, priority or title, with - for descending.";
+                let message =
+                    "Sort by created_at, updated_at, due_date, priority or title, with - for descending.";
                 return Err(Error::invalid("/sort", "one_of", message));
             }
         };
@@ -277,7 +333,8 @@ fn filtered(mut query: Select<task::Entity>, wanted: &ListTasks) -> Select<task:
         query = query.filter(task::Column::Status.is_in(statuses.iter().map(|status| status.as_str())));
     }
     if let Some(priorities) = wanted.priority.as_ref().filter(|list| !list.is_empty()) {
-        query = query.filter(task::Column::Priority.is_in(priorities.iter().map(|priority| priority.as_str())));
+        query =
+            query.filter(task::Column::Priority.is_in(priorities.iter().map(|priority| priority.as_str())));
     }
     if let Some(assignee) = &wanted.assignee {
         query = query.filter(task::Column::Assignee.eq(assignee.as_str()));
@@ -299,9 +356,16 @@ fn filtered(mut query: Select<task::Entity>, wanted: &ListTasks) -> Select<task:
     query
 }
 
-pub(crate) async fn sets(tx: &Tx, limit: Option<u32>, cursor: Option<&str>) -> Result<Page<patch_set::Model>> {
+pub(crate) async fn sets(
+    tx: &Tx,
+    limit: Option<u32>,
+    cursor: Option<&str>,
+) -> Result<Page<patch_set::Model>> {
     let limit = page::limit(limit);
-    let mut query = tx.find::<patch_set::Entity>().order_by_desc(patch_set::Column::Id).limit(limit + 1);
+    let mut query = tx
+        .find::<patch_set::Entity>()
+        .order_by_desc(patch_set::Column::Id)
+        .limit(limit + 1);
     if let Some(cursor) = cursor {
         let before: Uuid = page::decode(cursor)?;
         query = query.filter(patch_set::Column::Id.lt(before));

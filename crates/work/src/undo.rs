@@ -22,7 +22,15 @@ fn old_fields(before: &Value, after: &Value, fields: &[&str]) -> Map<String, Val
         .collect()
 }
 
-const PROJECT_FIELDS: &[&str] = &["name", "description", "status", "priority", "tags", "metadata", "integration_ids"];
+const PROJECT_FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "status",
+    "priority",
+    "tags",
+    "metadata",
+    "integration_ids",
+];
 const TASK_FIELDS: &[&str] = &[
     "title",
     "description",
@@ -68,7 +76,8 @@ pub(crate) fn inverse(plan: &Plan) -> PatchSet {
     }
     // Children of a row that goes anyway need no patch of their own.
     let gone = |id: Option<Uuid>| {
-        id.and_then(|id| plan.tasks.get(&id)).is_some_and(|row| matches!(row.op, Some(Op::Create | Op::Restore)))
+        id.and_then(|id| plan.tasks.get(&id))
+            .is_some_and(|row| matches!(row.op, Some(Op::Create | Op::Restore)))
     };
     for row in plan.tasks.values() {
         let patch = |op, body, project_id, parent_id| TaskPatch {
@@ -86,11 +95,13 @@ pub(crate) fn inverse(plan: &Plan) -> PatchSet {
             .is_some_and(|row| matches!(row.op, Some(Op::Create | Op::Restore)));
         match (row.op, &row.before) {
             (Some(Op::Create | Op::Restore), _) if !gone(row.after.parent_id) && !project_goes => {
-                set.task_patches.push(patch(Op::Delete, None, None, Patch::Absent));
+                set.task_patches
+                    .push(patch(Op::Delete, None, None, Patch::Absent));
             }
             (Some(Op::Delete), Some(_)) if !restores_group => {
                 restores_group = true;
-                set.task_patches.push(patch(Op::Restore, None, None, Patch::Absent));
+                set.task_patches
+                    .push(patch(Op::Restore, None, None, Patch::Absent));
             }
             (Some(Op::Update), Some(before)) => {
                 let json = |row: &crate::entity::task::Model| {
@@ -105,7 +116,8 @@ pub(crate) fn inverse(plan: &Plan) -> PatchSet {
                     (true, Some(parent)) => Patch::Value(parent.to_string()),
                 };
                 let project = (moved && before.parent_id.is_none()).then(|| before.project_id.to_string());
-                set.task_patches.push(patch(Op::Update, Some(body), project, parent));
+                set.task_patches
+                    .push(patch(Op::Update, Some(body), project, parent));
             }
             _ => {}
         }
@@ -121,7 +133,10 @@ pub(crate) async fn undo(tx: &Tx, id: Uuid) -> Result<PatchResult> {
     tx.lock(&format!("work/undo/{id}")).await?;
     let row = query::set(tx, id).await?;
     if row.status != "applied" {
-        return Err(Error::conflict("already_undone", "This patch set has been undone already; undo its undo to redo it."));
+        return Err(Error::conflict(
+            "already_undone",
+            "This patch set has been undone already; undo its undo to redo it.",
+        ));
     }
     let inverse: PatchSet = serde_json::from_value(row.inverse).map_err(Error::internal)?;
     conflicts(tx, &inverse).await?;
@@ -139,26 +154,64 @@ async fn conflicts(tx: &Tx, inverse: &PatchSet) -> Result<()> {
     let mut check = |pointer: String, expected: Option<i64>, revision: Option<i64>| {
         if expected != revision {
             let message = match revision {
-                Some(now) => format!("It changed since: revision {} then, {now} now.", expected.unwrap_or_default()),
+                Some(now) => format!(
+                    "It changed since: revision {} then, {now} now.",
+                    expected.unwrap_or_default()
+                ),
                 None => "It is not there any more.".to_owned(),
             };
-            found.push(FieldError { pointer, code: "changed_since".into(), message });
+            found.push(FieldError {
+                pointer,
+                code: "changed_since".into(),
+                message,
+            });
         }
     };
-    let ids = |texts: Vec<Option<&String>>| texts.into_iter().flatten().filter_map(|text| text.parse::<Uuid>().ok()).collect::<Vec<_>>();
-    let tasks = query::tasks_by_id(tx, ids(inverse.task_patches.iter().map(|p| p.task_id.as_ref()).collect())).await?;
-    let projects =
-        query::projects_by_id(tx, ids(inverse.project_patches.iter().map(|p| p.project_id.as_ref()).collect())).await?;
+    let ids = |texts: Vec<Option<&String>>| {
+        texts
+            .into_iter()
+            .flatten()
+            .filter_map(|text| text.parse::<Uuid>().ok())
+            .collect::<Vec<_>>()
+    };
+    let tasks = query::tasks_by_id(
+        tx,
+        ids(inverse.task_patches.iter().map(|p| p.task_id.as_ref()).collect()),
+    )
+    .await?;
+    let projects = query::projects_by_id(
+        tx,
+        ids(inverse
+            .project_patches
+            .iter()
+            .map(|p| p.project_id.as_ref())
+            .collect()),
+    )
+    .await?;
     for (index, patch) in inverse.task_patches.iter().enumerate() {
-        let row = tasks.iter().find(|row| patch.task_id.as_deref() == Some(&row.id.to_string()));
-        check(format!("/task_patches/{index}"), patch.expected_revision, row.map(|row| row.revision));
+        let row = tasks
+            .iter()
+            .find(|row| patch.task_id.as_deref() == Some(&row.id.to_string()));
+        check(
+            format!("/task_patches/{index}"),
+            patch.expected_revision,
+            row.map(|row| row.revision),
+        );
     }
     for (index, patch) in inverse.project_patches.iter().enumerate() {
-        let row = projects.iter().find(|row| patch.project_id.as_deref() == Some(&row.id.to_string()));
-        check(format!("/project_patches/{index}"), patch.expected_revision, row.map(|row| row.revision));
+        let row = projects
+            .iter()
+            .find(|row| patch.project_id.as_deref() == Some(&row.id.to_string()));
+        check(
+            format!("/project_patches/{index}"),
+            patch.expected_revision,
+            row.map(|row| row.revision),
+        );
     }
     if found.is_empty() {
         return Ok(());
     }
-    Err(Error::invalid_fields(found).with_kind(ErrorKind::Conflict).with_code("undo_conflict"))
+    Err(Error::invalid_fields(found)
+        .with_kind(ErrorKind::Conflict)
+        .with_code("undo_conflict"))
 }

@@ -19,7 +19,10 @@ impl Catalog {
 
 impl KindCatalog for Catalog {
     fn kind(&self, name: &str, version: Option<u32>) -> Option<KindInfo> {
-        KINDS.iter().find(|kind| kind.name == name && version.is_none_or(|v| v == kind.version)).cloned()
+        KINDS
+            .iter()
+            .find(|kind| kind.name == name && version.is_none_or(|v| v == kind.version))
+            .cloned()
     }
 
     fn names(&self) -> Vec<String> {
@@ -28,7 +31,13 @@ impl KindCatalog for Catalog {
 }
 
 fn kind(name: &str, class: NodeClass, schema: Value, ports: PortSpec) -> KindInfo {
-    KindInfo { name: name.to_owned(), version: 1, class, config_schema: Arc::new(schema), ports }
+    KindInfo {
+        name: name.to_owned(),
+        version: 1,
+        class,
+        config_schema: Arc::new(schema),
+        ports,
+    }
 }
 
 fn out() -> PortSpec {
@@ -51,9 +60,17 @@ fn object(properties: Value, required: &[&str]) -> Value {
 /// The ports that a switch's own cases name.
 fn switch_ports(config: &Value) -> Vec<String> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let cases = config.get("cases").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let cases = config
+        .get("cases")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let otherwise = text(config.get("else")).unwrap_or_else(|| "else".to_owned());
-    cases.iter().filter_map(|case| text(case.get("port"))).chain([otherwise]).collect()
+    cases
+        .iter()
+        .filter_map(|case| text(case.get("port")))
+        .chain([otherwise])
+        .collect()
 }
 
 fn kinds() -> Vec<KindInfo> {
@@ -88,7 +105,12 @@ fn kinds() -> Vec<KindInfo> {
         ),
         kind("http", External, http_schema(), out()),
         kind("set", Pure, json!({ "type": "object" }), out()),
-        kind("if", Pure, object(json!({ "when": { "type": "boolean" } }), &["when"]), named(&["true", "false"])),
+        kind(
+            "if",
+            Pure,
+            object(json!({ "when": { "type": "boolean" } }), &["when"]),
+            named(&["true", "false"]),
+        ),
         kind(
             "switch",
             Pure,

@@ -13,7 +13,11 @@ const DEFAULT_TIMEOUT_S: u64 = 30;
 /// Sends the request that `config` describes.
 pub(crate) async fn call(engine: &Engine, ctx: &Ctx, key: &str, config: &Value) -> Result<Value> {
     let request = request(config, key)?;
-    let response = engine.outbound().send(request).await.map_err(|error| from_outbound(&error))?;
+    let response = engine
+        .outbound()
+        .send(request)
+        .await
+        .map_err(|error| from_outbound(&error))?;
     let output = json!({ "status": response.status, "headers": response.headers, "body": response.body });
     if accepted(config, response.status) {
         return Ok(output);
@@ -23,7 +27,11 @@ pub(crate) async fn call(engine: &Engine, ctx: &Ctx, key: &str, config: &Value) 
         408 | 500..=599 => ErrorKind::Upstream,
         _ => ErrorKind::Conflict,
     };
-    let mut error = Error::new(kind, "http_status", format!("The other side answered {}.", response.status));
+    let mut error = Error::new(
+        kind,
+        "http_status",
+        format!("The other side answered {}.", response.status),
+    );
     if let Some(after) = retry_after(&response.headers, ctx.clock().now()) {
         error = error.retry_after(after);
     }
@@ -36,18 +44,29 @@ fn request(config: &Value, key: &str) -> Result<OutboundRequest> {
     let method = http::Method::from_bytes(method.as_bytes())
         .map_err(|_| Error::invalid("/with/method", "method", "This is no HTTP method."))?;
     let mut request = OutboundRequest::new(method.clone(), text("url").unwrap_or_default());
-    let seconds = config.get("timeout").and_then(Value::as_u64).unwrap_or(DEFAULT_TIMEOUT_S);
+    let seconds = config
+        .get("timeout")
+        .and_then(Value::as_u64)
+        .unwrap_or(DEFAULT_TIMEOUT_S);
     request.timeout = Duration::from_secs(seconds.clamp(1, MAX_TIMEOUT_S));
-    request.follow_redirects = config.get("follow_redirects").and_then(Value::as_bool).unwrap_or(true);
+    request.follow_redirects = config
+        .get("follow_redirects")
+        .and_then(Value::as_bool)
+        .unwrap_or(true);
     if let Some(headers) = config.get("headers").and_then(Value::as_object) {
         for (name, value) in headers {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             request.headers.push((name.clone(), value));
         }
     }
-    let named = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("idempotency-key"));
+    let named = request
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("idempotency-key"));
     if !named && method != http::Method::GET && method != http::Method::HEAD {
-        request.headers.push(("idempotency-key".to_owned(), key.to_owned()));
+        request
+            .headers
+            .push(("idempotency-key".to_owned(), key.to_owned()));
     }
     request.body = match config.get("body") {
         None | Some(Value::Null) => OutboundBody::Empty,

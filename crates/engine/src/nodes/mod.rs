@@ -36,24 +36,33 @@ pub(crate) enum StepOutcome {
     /// Done once the time has come.
     WaitUntil(DateTime<Utc>),
     /// A person is asked.
-    Ask { title: String, detail: Value, deadline: DateTime<Utc> },
+    Ask {
+        title: String,
+        detail: Value,
+        deadline: DateTime<Utc>,
+    },
 }
 
 fn done(port: impl Into<Cow<'static, str>>, output: Value) -> Result<StepOutcome> {
-    Ok(StepOutcome::Done { port: port.into(), output })
+    Ok(StepOutcome::Done {
+        port: port.into(),
+        output,
+    })
 }
 
 /// The node's `with`, its expressions evaluated.
 pub(crate) fn config(state: &RunState, key: &StepKey, now: DateTime<Utc>) -> Result<Value> {
     let template = state.head.graph.template(key.node);
-    template.eval(&RunScope { state, now }, &Limits::default()).map_err(|failed| {
-        Error::invalid(
-            format!("/nodes/{}/with{}", state.node_id(key), failed.pointer),
-            "expression",
-            failed.error.to_string(),
-        )
-        .with_code("expression_failed")
-    })
+    template
+        .eval(&RunScope { state, now }, &Limits::default())
+        .map_err(|failed| {
+            Error::invalid(
+                format!("/nodes/{}/with{}", state.node_id(key), failed.pointer),
+                "expression",
+                failed.error.to_string(),
+            )
+            .with_code("expression_failed")
+        })
 }
 
 /// Runs one step.
@@ -87,7 +96,10 @@ pub(crate) async fn execute(
 }
 
 fn flag(config: &Value, name: &str) -> Result<bool> {
-    config.get(name).and_then(Value::as_bool).ok_or_else(|| wrong(name, "must be true or false"))
+    config
+        .get(name)
+        .and_then(Value::as_bool)
+        .ok_or_else(|| wrong(name, "must be true or false"))
 }
 
 fn wrong(field: &str, what: &str) -> Error {
@@ -95,21 +107,36 @@ fn wrong(field: &str, what: &str) -> Error {
 }
 
 fn switch(config: &Value) -> Result<StepOutcome> {
-    let cases = config.get("cases").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let cases = config
+        .get("cases")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     for case in cases {
         if flag(case, "when")? {
-            let port = case.get("port").and_then(Value::as_str).unwrap_or("out").to_owned();
+            let port = case
+                .get("port")
+                .and_then(Value::as_str)
+                .unwrap_or("out")
+                .to_owned();
             return done(port.clone(), json!({ "port": port }));
         }
     }
-    let port = config.get("else").and_then(Value::as_str).unwrap_or("else").to_owned();
+    let port = config
+        .get("else")
+        .and_then(Value::as_str)
+        .unwrap_or("else")
+        .to_owned();
     done(port.clone(), json!({ "port": port }))
 }
 
 fn wait(config: &Value, now: DateTime<Utc>) -> Result<StepOutcome> {
     let until = match (config.get("seconds"), config.get("until")) {
         (Some(seconds), _) => {
-            let seconds = seconds.as_f64().filter(|s| *s >= 0.0).ok_or_else(|| wrong("seconds", "must be a number from 0"))?;
+            let seconds = seconds
+                .as_f64()
+                .filter(|s| *s >= 0.0)
+                .ok_or_else(|| wrong("seconds", "must be a number from 0"))?;
             let millis = (seconds * 1000.0).min(LONGEST_WAIT.num_milliseconds() as f64);
             now + Duration::milliseconds(millis as i64)
         }
@@ -125,11 +152,22 @@ fn wait(config: &Value, now: DateTime<Utc>) -> Result<StepOutcome> {
 }
 
 fn approval(mut config: Value, now: DateTime<Utc>) -> Result<StepOutcome> {
-    let hours = config.get("deadline_hours").and_then(Value::as_i64).unwrap_or(APPROVAL_HOURS);
-    let title = config.get("title").and_then(Value::as_str).unwrap_or("Approval").to_owned();
+    let hours = config
+        .get("deadline_hours")
+        .and_then(Value::as_i64)
+        .unwrap_or(APPROVAL_HOURS);
+    let title = config
+        .get("title")
+        .and_then(Value::as_str)
+        .unwrap_or("Approval")
+        .to_owned();
     let detail = config.get_mut("detail").map(Value::take).unwrap_or_default();
     let deadline = now + Duration::hours(hours.clamp(1, LONGEST_WAIT.num_hours()));
-    Ok(StepOutcome::Ask { title, detail, deadline })
+    Ok(StepOutcome::Ask {
+        title,
+        detail,
+        deadline,
+    })
 }
 
 fn respond(mut config: Value) -> Result<StepOutcome> {
@@ -143,11 +181,21 @@ fn respond(mut config: Value) -> Result<StepOutcome> {
         Value::Null => Value::Object(Map::new()),
         headers => headers,
     };
-    Ok(StepOutcome::Answer(Response { status, headers, body: take("body") }))
+    Ok(StepOutcome::Answer(Response {
+        status,
+        headers,
+        body: take("body"),
+    }))
 }
 
 fn fail(config: &Value) -> Error {
     let text = |field: &str| config.get(field).and_then(Value::as_str);
-    let message = text("message").unwrap_or("The workflow ended this run with a failure.").to_owned();
-    Error::new(ErrorKind::Conflict, text("code").unwrap_or("failed_by_workflow").to_owned(), message)
+    let message = text("message")
+        .unwrap_or("The workflow ended this run with a failure.")
+        .to_owned();
+    Error::new(
+        ErrorKind::Conflict,
+        text("code").unwrap_or("failed_by_workflow").to_owned(),
+        message,
+    )
 }

@@ -17,10 +17,24 @@ struct Call {
 }
 
 fn read(config: &Value) -> Result<Call> {
-    let operation = config.get("operation").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let input = config.get("input").cloned().unwrap_or_else(|| Value::Object(Default::default()));
+    let operation = config
+        .get("operation")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let input = config
+        .get("input")
+        .cloned()
+        .unwrap_or_else(|| Value::Object(Default::default()));
     let expected_revision = config.get("expected_revision").and_then(Value::as_i64);
-    Ok(Call { operation, input, envelope: Envelope { idempotency_key: None, expected_revision } })
+    Ok(Call {
+        operation,
+        input,
+        envelope: Envelope {
+            idempotency_key: None,
+            expected_revision,
+        },
+    })
 }
 
 /// Runs the operation inside of the burst if it can, asks for an outside call if not.
@@ -42,7 +56,9 @@ pub(super) async fn execute(
     if operation.effect() == Effect::External || operation.has_prepare() || operation.is_elevated() {
         return Ok(StepOutcome::Launch);
     }
-    let prepared = gate.prepare(ctx, &call.operation, call.input, call.envelope).await?;
+    let prepared = gate
+        .prepare(ctx, &call.operation, call.input, call.envelope)
+        .await?;
     let acting = tx.acting_as(ctx)?;
     let answer = acting
         .savepoint(|tx| async move { gate.apply(&tx, &prepared).await })
@@ -54,6 +70,9 @@ pub(super) async fn execute(
 pub(crate) async fn call(engine: &Engine, ctx: &Ctx, key: String, config: &Value) -> Result<Value> {
     let mut call = read(config)?;
     call.envelope.idempotency_key = Some(key);
-    let answer = engine.gate().call(ctx, &call.operation, call.input, call.envelope, Sink::none()).await?;
+    let answer = engine
+        .gate()
+        .call(ctx, &call.operation, call.input, call.envelope, Sink::none())
+        .await?;
     answer.output.to_value()
 }

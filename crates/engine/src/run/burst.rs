@@ -54,7 +54,8 @@ fn class(state: &RunState, key: &StepKey) -> NodeClass {
 
 /// Work, not waiting, is limited.
 fn over_time(state: &mut RunState) {
-    let limit_ms = i64::try_from(state.head.graph.execution_timeout_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    let limit_ms =
+        i64::try_from(state.head.graph.execution_timeout_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     if state.work_ms > limit_ms && state.error.is_none() && !state.is_over() {
         state.error = Some(Error::deadline_exceeded().with_code("execution_timeout"));
     }
@@ -69,24 +70,60 @@ async fn step(engine: &Engine, tx: &Tx, ctx: &Ctx, state: &mut RunState, key: St
     };
     match outcome {
         Ok(StepOutcome::Done { port, output }) => {
-            state.record(key, attempt, What::Completed { port: port.into_owned(), output: Arc::new(output) }, now);
+            state.record(
+                key,
+                attempt,
+                What::Completed {
+                    port: port.into_owned(),
+                    output: Arc::new(output),
+                },
+                now,
+            );
         }
         Ok(StepOutcome::Answer(response)) => {
             let output = serde_json::to_value(&response).unwrap_or_default();
             // The first answer stands: the caller may have it already.
             state.response.get_or_insert(response);
-            state.record(key, attempt, What::Completed { port: "out".into(), output: Arc::new(output) }, now);
+            state.record(
+                key,
+                attempt,
+                What::Completed {
+                    port: "out".into(),
+                    output: Arc::new(output),
+                },
+                now,
+            );
         }
         Ok(StepOutcome::Launch) => {
             state.record(key.clone(), attempt, What::Started, now);
             state.launch.push(key);
         }
         Ok(StepOutcome::WaitUntil(until)) => {
-            state.record(key, attempt, What::Waiting { until, approval: None }, now);
+            state.record(
+                key,
+                attempt,
+                What::Waiting {
+                    until,
+                    approval: None,
+                },
+                now,
+            );
         }
-        Ok(StepOutcome::Ask { title, detail, deadline }) => {
+        Ok(StepOutcome::Ask {
+            title,
+            detail,
+            deadline,
+        }) => {
             let id = ask(tx, state, &key, title, detail, deadline).await?;
-            state.record(key, attempt, What::Waiting { until: deadline, approval: Some(id) }, now);
+            state.record(
+                key,
+                attempt,
+                What::Waiting {
+                    until: deadline,
+                    approval: Some(id),
+                },
+                now,
+            );
         }
         // A database that is away is no failure of the step: the whole burst is tried again.
         Err(error) if error.is_transient() => return Err(error),
@@ -96,7 +133,13 @@ async fn step(engine: &Engine, tx: &Tx, ctx: &Ctx, state: &mut RunState, key: St
 }
 
 /// Journals a failed try: to be tried again, or for good.
-pub(crate) fn settle_failure(state: &mut RunState, key: StepKey, attempt: i64, error: Error, now: DateTime<Utc>) {
+pub(crate) fn settle_failure(
+    state: &mut RunState,
+    key: StepKey,
+    attempt: i64,
+    error: Error,
+    now: DateTime<Utc>,
+) {
     let node = state.head.graph.node(key.node);
     let policy = node.retry.as_ref().unwrap_or(&state.head.graph.retry);
     let seed = state.idempotency_key(&key);
@@ -113,7 +156,14 @@ pub(crate) async fn ask(
     deadline: DateTime<Utc>,
 ) -> Result<Uuid> {
     let id = new_id();
-    tx.emit(NewEvent::new("approval", id, &ApprovalRequested { run_id: state.head.id, title: title.clone() }));
+    tx.emit(NewEvent::new(
+        "approval",
+        id,
+        &ApprovalRequested {
+            run_id: state.head.id,
+            title: title.clone(),
+        },
+    ));
     tx.insert::<approval::Entity>(approval::Model {
         tenant_id: state.head.tenant.0,
         id,
@@ -188,10 +238,18 @@ pub(crate) fn status(state: &RunState) -> RunStatus {
     }
     if state.error.is_some() {
         let pauses = state.head.graph.retry.then == crate::graph::AfterRetries::Pause;
-        return if pauses { RunStatus::Paused } else { RunStatus::Failed };
+        return if pauses {
+            RunStatus::Paused
+        } else {
+            RunStatus::Failed
+        };
     }
     if state.is_over() {
         return RunStatus::Succeeded;
     }
-    if state.only_waits() { RunStatus::Waiting } else { RunStatus::Running }
+    if state.only_waits() {
+        RunStatus::Waiting
+    } else {
+        RunStatus::Running
+    }
 }

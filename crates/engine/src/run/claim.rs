@@ -63,7 +63,10 @@ pub(crate) async fn claim(engine: &Engine) -> Result<(Vec<Held>, Duration)> {
     let ctx = Ctx::system(engine.store().clock().clone());
     let limit = slots.len() as u64;
     // A look that finds nothing must not cost a write.
-    let (due, next) = engine.store().read(&ctx, |tx| async move { look(&tx, poll).await }).await?;
+    let (due, next) = engine
+        .store()
+        .read(&ctx, |tx| async move { look(&tx, poll).await })
+        .await?;
     if !due {
         return Ok((Vec::new(), next));
     }
@@ -93,7 +96,9 @@ async fn look(tx: &Tx, poll: Duration) -> Result<(bool, Duration)> {
         .order_by_asc(queue::Column::ReadyAt)
         .row(tx)
         .await?;
-    let Some(first) = first else { return Ok((false, poll)) };
+    let Some(first) = first else {
+        return Ok((false, poll));
+    };
     if first.ready_at <= now {
         return Ok((true, poll));
     }
@@ -114,7 +119,11 @@ async fn take(engine: &Engine, tx: &Tx, limit: u64) -> Result<Vec<Claimed>> {
     let now = tx.now().await?;
     let mut ready = tx
         .find_as_system::<queue::Entity>()?
-        .filter(queue::Column::ReadyAt.lte(now).or(queue::Column::LeaseUntil.lt(now)))
+        .filter(
+            queue::Column::ReadyAt
+                .lte(now)
+                .or(queue::Column::LeaseUntil.lt(now)),
+        )
         .filter(free(now, tx.backend()))
         .order_by_desc(queue::Column::Priority)
         .order_by_asc(queue::Column::ReadyAt)
@@ -158,7 +167,12 @@ async fn bring_back(engine: &Engine, claimed: Claimed, slot: OwnedSemaphorePermi
         })
         .await;
     match loaded {
-        Ok(state) => Some(Held { state, epoch: claimed.epoch, crashes: claimed.crashes, slot }),
+        Ok(state) => Some(Held {
+            state,
+            epoch: claimed.epoch,
+            crashes: claimed.crashes,
+            slot,
+        }),
         Err(error) => {
             // The lease runs out and the run is tried again; three times, then it is paused.
             tracing::error!(run = %run_id, ?error, "a run could not be loaded");

@@ -2,10 +2,10 @@
 //! or belongs to somebody else.
 
 use crate::engine::{Engine, RUNS};
+use crate::graph::StepKey;
 use crate::run::model::RunStatus;
 use crate::run::state::{RunState, What};
 use crate::run::{burst, external, persist, signal};
-use crate::graph::StepKey;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -46,7 +46,12 @@ type Calls = FuturesUnordered<BoxFuture<'static, Arrival>>;
 
 /// Drives a run as far as it goes.
 pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToken) {
-    let Held { state, epoch, crashes, slot } = held;
+    let Held {
+        state,
+        epoch,
+        crashes,
+        slot,
+    } = held;
     let run_id = state.head.id;
     let _slot = slot;
     if let Err(error) = go(&engine, state, epoch, crashes, &shutdown).await {
@@ -57,7 +62,13 @@ pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToke
     }
 }
 
-async fn go(engine: &Engine, state: RunState, epoch: i64, crashes: i64, shutdown: &CancellationToken) -> Result<()> {
+async fn go(
+    engine: &Engine,
+    state: RunState,
+    epoch: i64,
+    crashes: i64,
+    shutdown: &CancellationToken,
+) -> Result<()> {
     let mut state = state;
     let mut calls = Calls::new();
     let mut arrivals: Vec<Arrival> = Vec::new();
@@ -65,7 +76,10 @@ async fn go(engine: &Engine, state: RunState, epoch: i64, crashes: i64, shutdown
     let mut faults = 0;
     if crashes >= MAX_CRASHES {
         state.status = RunStatus::Paused;
-        state.error = Some(Error::conflict("crashed_its_worker", "This run brought its worker down three times in a row."));
+        state.error = Some(Error::conflict(
+            "crashed_its_worker",
+            "This run brought its worker down three times in a row.",
+        ));
         commit(engine, &state, epoch, &[], false).await?;
         return Ok(());
     }
@@ -167,7 +181,10 @@ fn take_in(state: &mut RunState, arrival: &Arrival, now: chrono::DateTime<chrono
     state.work_ms += i64::try_from(arrival.took.as_millis()).unwrap_or(0);
     match &arrival.outcome {
         Ok(output) => {
-            let what = What::Completed { port: "out".to_owned(), output: output.clone() };
+            let what = What::Completed {
+                port: "out".to_owned(),
+                output: output.clone(),
+            };
             state.record(arrival.key.clone(), arrival.attempt, what, now);
         }
         Err(error) => {

@@ -129,13 +129,29 @@ tenant_entity!(approval, "approvals", {
 });
 
 /// Every word that a run's status can be.
-const STATUSES: &[&str] = &["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"];
+const STATUSES: &[&str] = &[
+    "queued",
+    "running",
+    "waiting",
+    "paused",
+    "succeeded",
+    "failed",
+    "cancelled",
+];
 
 pub fn migration() -> Migration {
     Migration::new("engine_0001_runs")
         .create(
-            Table::tenant("graphs", [uuid("id"), synapscale_store::schema::bytes("digest"), json("file"), timestamp("created_at")])
-                .unique("graphs_by_digest", &["digest"]),
+            Table::tenant(
+                "graphs",
+                [
+                    uuid("id"),
+                    synapscale_store::schema::bytes("digest"),
+                    json("file"),
+                    timestamp("created_at"),
+                ],
+            )
+            .unique("graphs_by_digest", &["digest"]),
         )
         .create(runs())
         .create(
@@ -179,7 +195,14 @@ pub fn migration() -> Migration {
         .create(
             Table::tenant(
                 "run_signals",
-                [uuid("id"), uuid("run_id"), text("node"), text("kind"), json("payload"), timestamp("at")],
+                [
+                    uuid("id"),
+                    uuid("run_id"),
+                    text("node"),
+                    text("kind"),
+                    json("payload"),
+                    timestamp("at"),
+                ],
             )
             .index("run_signals_by_run", &["run_id"]),
         )

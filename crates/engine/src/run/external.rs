@@ -34,7 +34,13 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
             Ok(Err(_)) => Err(Error::internal("a node panicked")),
             Ok(Ok(outcome)) => outcome,
         };
-        Arrival { key, attempt, outcome: outcome.map(Arc::new), took: began.elapsed(), ask: false }
+        Arrival {
+            key,
+            attempt,
+            outcome: outcome.map(Arc::new),
+            took: began.elapsed(),
+            ask: false,
+        }
     }
     .boxed()
 }
@@ -52,7 +58,12 @@ async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value>
 
 /// Calls that a crash cut off: nobody knows what became of them, so the node's policy decides.
 pub(crate) fn interrupted(state: &RunState) -> Vec<Arrival> {
-    let launched: Vec<_> = state.in_flight.iter().filter(|key| !state.launch.contains(key)).cloned().collect();
+    let launched: Vec<_> = state
+        .in_flight
+        .iter()
+        .filter(|key| !state.launch.contains(key))
+        .cloned()
+        .collect();
     launched
         .into_iter()
         .map(|key| {
@@ -63,13 +74,23 @@ pub(crate) fn interrupted(state: &RunState) -> Vec<Arrival> {
                 UnknownOutcome::Ask | UnknownOutcome::Fail => ErrorKind::Conflict,
             };
             let ask = node.unknown_outcome == UnknownOutcome::Ask;
-            Arrival { key, attempt, outcome: Err(lost(kind)), took: Duration::ZERO, ask }
+            Arrival {
+                key,
+                attempt,
+                outcome: Err(lost(kind)),
+                took: Duration::ZERO,
+                ask,
+            }
         })
         .collect()
 }
 
 fn lost(kind: ErrorKind) -> Error {
-    Error::new(kind, "outcome_unknown", "The worker died during this call; whether it took effect is not known.")
+    Error::new(
+        kind,
+        "outcome_unknown",
+        "The worker died during this call; whether it took effect is not known.",
+    )
 }
 
 /// Performs an external operation that was called directly, outside of any workflow.
@@ -78,7 +99,11 @@ pub(crate) struct Runner(pub Gate);
 #[async_trait]
 impl ExternalRunner for Runner {
     async fn run_external(&self, _ctx: &Ctx, prepared: Prepared) -> Result<Answer> {
-        let key = prepared.envelope().idempotency_key.clone().unwrap_or_else(|| new_id().to_string());
+        let key = prepared
+            .envelope()
+            .idempotency_key
+            .clone()
+            .unwrap_or_else(|| new_id().to_string());
         self.0.perform(&prepared, key).await
     }
 }

@@ -54,15 +54,21 @@ pub(crate) async fn append(tx: &Tx, state: &mut RunState) -> Result<Vec<Row>> {
 async fn data(tx: &Tx, what: &What) -> Result<Value> {
     let data = match what {
         What::Started => Data::default(),
-        What::Completed { port, output } => {
-            Data { port: Some(port.clone()), output: Some(stow(tx, output).await?), ..Data::default() }
-        }
-        What::Failed { error, retry_at } => {
-            Data { error: Some(error.clone()), retry_at: *retry_at, ..Data::default() }
-        }
-        What::Waiting { until, approval } => {
-            Data { until: Some(*until), approval: *approval, ..Data::default() }
-        }
+        What::Completed { port, output } => Data {
+            port: Some(port.clone()),
+            output: Some(stow(tx, output).await?),
+            ..Data::default()
+        },
+        What::Failed { error, retry_at } => Data {
+            error: Some(error.clone()),
+            retry_at: *retry_at,
+            ..Data::default()
+        },
+        What::Waiting { until, approval } => Data {
+            until: Some(*until),
+            approval: *approval,
+            ..Data::default()
+        },
     };
     serde_json::to_value(data).map_err(Error::internal)
 }
@@ -100,11 +106,22 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
             error: data.error.unwrap_or_else(|| Error::internal("no error was kept")),
             retry_at: data.retry_at,
         },
-        "waiting" => What::Waiting { until: data.until.unwrap_or(model.at), approval: data.approval },
+        "waiting" => What::Waiting {
+            until: data.until.unwrap_or(model.at),
+            approval: data.approval,
+        },
         other => return Err(Error::internal(format!("the journal holds an unknown `{other}`"))),
     };
-    let key = StepKey { node, path: IterationPath::from(model.path) };
-    Ok(Row { key, attempt: model.attempt, what, at: model.at })
+    let key = StepKey {
+        node,
+        path: IterationPath::from(model.path),
+    };
+    Ok(Row {
+        key,
+        attempt: model.attempt,
+        what,
+        at: model.at,
+    })
 }
 
 /// The value itself, or a reference to the blob that now holds it. A value that looks like a reference is always kept as
@@ -145,13 +162,16 @@ pub(crate) fn is_larger(value: &Value, limit: usize) -> bool {
             Value::String(text) => take(text.len() + 2),
             Value::Array(items) => take(2) && items.iter().all(|item| count(item, left)),
             Value::Object(map) => {
-                take(2) && map.iter().all(|(key, item)| match left.checked_sub(key.len() + 4) {
-                    Some(rest) => {
-                        *left = rest;
-                        count(item, left)
-                    }
-                    None => false,
-                })
+                take(2)
+                    && map
+                        .iter()
+                        .all(|(key, item)| match left.checked_sub(key.len() + 4) {
+                            Some(rest) => {
+                                *left = rest;
+                                count(item, left)
+                            }
+                            None => false,
+                        })
             }
         }
     }

@@ -26,7 +26,9 @@ pub(crate) async fn load(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<RunSt
         .await?
         .map_or(0, |row| row.signals);
     let graph = engine.graph(tx, row.graph_id).await?;
-    let entry = graph.index(&row.entry).ok_or_else(|| Error::internal("the run's trigger is not in its graph"))?;
+    let entry = graph
+        .index(&row.entry)
+        .ok_or_else(|| Error::internal("the run's trigger is not in its graph"))?;
     let rows = journal::load(tx, run_id, &graph).await?;
     let input = Arc::new(journal::fetch(tx, row.input.clone()).await?);
     let head = RunHead {
@@ -38,7 +40,11 @@ pub(crate) async fn load(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<RunSt
         input,
         workflow: workflow(&row),
         principal: actor(&row.principal_kind, row.principal_id),
-        on_behalf_of: row.behalf_kind.as_deref().zip(row.behalf_id).map(|(kind, id)| actor(kind, id)),
+        on_behalf_of: row
+            .behalf_kind
+            .as_deref()
+            .zip(row.behalf_id)
+            .map(|(kind, id)| actor(kind, id)),
         priority: row.priority,
         correlation: row.correlation,
         created_at: row.created_at,
@@ -64,5 +70,8 @@ pub(crate) fn workflow(row: &run::Model) -> Option<WorkflowRef> {
 
 /// The actor that a pair of columns names.
 pub(crate) fn actor(kind: &str, id: Uuid) -> Actor {
-    Actor { kind: ActorKind::parse(kind).unwrap_or(ActorKind::Anonymous), id }
+    Actor {
+        kind: ActorKind::parse(kind).unwrap_or(ActorKind::Anonymous),
+        id,
+    }
 }

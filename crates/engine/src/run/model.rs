@@ -53,7 +53,10 @@ impl RunStatus {
 
     /// Whether nothing more will happen.
     pub fn is_final(self) -> bool {
-        matches!(self, RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled)
+        matches!(
+            self,
+            RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled
+        )
     }
 }
 
@@ -234,7 +237,10 @@ impl ApprovalStatus {
     /// The status that `word` names; cancelled for a word that is none.
     pub fn parse(word: &str) -> Self {
         use ApprovalStatus::*;
-        [Pending, Approved, Rejected, Expired].into_iter().find(|s| s.as_str() == word).unwrap_or(Cancelled)
+        [Pending, Approved, Rejected, Expired]
+            .into_iter()
+            .find(|s| s.as_str() == word)
+            .unwrap_or(Cancelled)
     }
 }
 

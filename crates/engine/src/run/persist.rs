@@ -14,7 +14,13 @@ use synapscale_store::orm::sea_query::{CaseStatement, Expr, ExprTrait, SimpleExp
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
 
 /// Keeps a run for the first time, after its first burst.
-pub(crate) async fn insert(engine: &Engine, tx: &Tx, state: &mut RunState, input: Value, leased: bool) -> Result<()> {
+pub(crate) async fn insert(
+    engine: &Engine,
+    tx: &Tx,
+    state: &mut RunState,
+    input: Value,
+    leased: bool,
+) -> Result<()> {
     finish(state, tx);
     let head = state.head.clone();
     let output = output(tx, state).await?;
@@ -54,7 +60,11 @@ pub(crate) async fn insert(engine: &Engine, tx: &Tx, state: &mut RunState, input
         tenant_id: head.tenant.0,
         run_id: head.id,
         priority: head.priority,
-        ready_at: if state.only_waits() { state.wakes_at().unwrap_or(now) } else { now },
+        ready_at: if state.only_waits() {
+            state.wakes_at().unwrap_or(now)
+        } else {
+            now
+        },
         owner: leased.then(|| engine.owner()),
         lease_epoch: i64::from(leased),
         lease_until: leased.then(|| now + lease),
@@ -73,7 +83,10 @@ pub(crate) async fn update(engine: &Engine, tx: &Tx, state: &mut RunState, epoch
         .update::<run::Entity>()
         .col_expr(run::Column::Status, Expr::val(state.status.as_str()))
         .col_expr(run::Column::Output, Expr::val(output))
-        .col_expr(run::Column::Error, Expr::val(state.error.as_ref().map(error_value)))
+        .col_expr(
+            run::Column::Error,
+            Expr::val(state.error.as_ref().map(error_value)),
+        )
         .col_expr(run::Column::Response, Expr::val(response(state)))
         .col_expr(run::Column::WorkMs, Expr::val(state.work_ms))
         .col_expr(run::Column::StartedAt, Expr::val(state.started_at))
@@ -99,12 +112,17 @@ async fn release_or_renew(engine: &Engine, tx: &Tx, state: &RunState, epoch: i64
         let gone = tx.delete::<queue::Entity>().filter(mine(always));
         tx.run_delete(gone).await?
     } else {
-        let update = tx.update::<queue::Entity>().col_expr(queue::Column::Crashes, Expr::val(0));
+        let update = tx
+            .update::<queue::Entity>()
+            .col_expr(queue::Column::Crashes, Expr::val(0));
         let update = if state.only_waits() {
             // A signal that came meanwhile must not sleep until the wait's own time.
             let wakes = state.wakes_at().unwrap_or_else(|| tx.ctx().clock().now());
             let ready = CaseStatement::new()
-                .case(Expr::col(queue::Column::Signals).ne(state.signals_seen), tx.time_in(Duration::zero()))
+                .case(
+                    Expr::col(queue::Column::Signals).ne(state.signals_seen),
+                    tx.time_in(Duration::zero()),
+                )
                 .finally(Expr::val(wakes));
             update
                 .col_expr(queue::Column::Owner, Expr::val(None::<uuid::Uuid>))
@@ -126,7 +144,10 @@ async fn release_or_renew(engine: &Engine, tx: &Tx, state: &RunState, epoch: i64
 }
 
 pub(crate) fn lease_lost() -> Error {
-    Error::conflict("lease_lost", "Another worker took this run over; nothing of this burst was kept.")
+    Error::conflict(
+        "lease_lost",
+        "Another worker took this run over; nothing of this burst was kept.",
+    )
 }
 
 fn finish(state: &mut RunState, tx: &Tx) {
@@ -137,9 +158,20 @@ fn finish(state: &mut RunState, tx: &Tx) {
             state.output = Some(state.result());
         }
         let code = state.error.as_ref().map(|error| error.code().to_owned());
-        tx.emit(NewEvent::new("run", head.id, &RunFinished { status: state.status, code }));
+        tx.emit(NewEvent::new(
+            "run",
+            head.id,
+            &RunFinished {
+                status: state.status,
+                code,
+            },
+        ));
     } else if state.status == RunStatus::Paused {
-        let reason = state.error.as_ref().map(|error| error.message().to_owned()).unwrap_or_default();
+        let reason = state
+            .error
+            .as_ref()
+            .map(|error| error.message().to_owned())
+            .unwrap_or_default();
         tx.emit(NewEvent::new("run", head.id, &RunPaused { reason }));
     }
 }
@@ -152,7 +184,10 @@ async fn output(tx: &Tx, state: &RunState) -> Result<Option<Value>> {
 }
 
 fn response(state: &RunState) -> Option<Value> {
-    state.response.as_ref().and_then(|response| serde_json::to_value(response).ok())
+    state
+        .response
+        .as_ref()
+        .and_then(|response| serde_json::to_value(response).ok())
 }
 
 fn finished_at(state: &RunState, tx: &Tx) -> Option<DateTime<Utc>> {
@@ -181,7 +216,10 @@ fn tell(tx: &Tx, state: &RunState, rows: &[Row]) {
 pub(crate) async fn withdraw_approvals(tx: &Tx, state: &RunState) -> Result<()> {
     let update = tx
         .update::<approval::Entity>()
-        .col_expr(approval::Column::Status, Expr::val(ApprovalStatus::Cancelled.as_str()))
+        .col_expr(
+            approval::Column::Status,
+            Expr::val(ApprovalStatus::Cancelled.as_str()),
+        )
         .filter(approval::Column::RunId.eq(state.head.id))
         .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()));
     tx.run_update(update).await.map(|_| ())

@@ -13,10 +13,13 @@ pub(crate) fn delay(policy: &RetryPolicy, attempt: i64, error: &Error, seed: &st
     if attempt >= i64::from(policy.max_attempts) || !worth_another_try(error.kind()) {
         return None;
     }
-    let doubled = policy.initial_delay_ms as f64 * policy.factor.powi(i32::try_from(attempt - 1).unwrap_or(i32::MAX));
+    let doubled =
+        policy.initial_delay_ms as f64 * policy.factor.powi(i32::try_from(attempt - 1).unwrap_or(i32::MAX));
     let capped = doubled.min(policy.max_delay_ms as f64);
     let jittered = capped * (1.0 + policy.jitter * spread(seed, attempt));
-    let asked = error.retry_delay().map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(LONGEST));
+    let asked = error
+        .retry_delay()
+        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(LONGEST));
     let millis = (jittered.max(0.0) as i64).max(asked).min(LONGEST);
     Some(Duration::milliseconds(millis))
 }
@@ -40,14 +43,27 @@ mod tests {
     use std::time::Duration as Std;
 
     fn policy() -> RetryPolicy {
-        RetryPolicy { max_attempts: 3, initial_delay_ms: 1000, factor: 2.0, max_delay_ms: 1500, jitter: 0.0, ..RetryPolicy::default() }
+        RetryPolicy {
+            max_attempts: 3,
+            initial_delay_ms: 1000,
+            factor: 2.0,
+            max_delay_ms: 1500,
+            jitter: 0.0,
+            ..RetryPolicy::default()
+        }
     }
 
     #[test]
     fn delays_grow_and_end() {
         let error = Error::unavailable("x", "x");
-        assert_eq!(delay(&policy(), 1, &error, "s"), Some(Duration::milliseconds(1000)));
-        assert_eq!(delay(&policy(), 2, &error, "s"), Some(Duration::milliseconds(1500)));
+        assert_eq!(
+            delay(&policy(), 1, &error, "s"),
+            Some(Duration::milliseconds(1000))
+        );
+        assert_eq!(
+            delay(&policy(), 2, &error, "s"),
+            Some(Duration::milliseconds(1500))
+        );
         assert_eq!(delay(&policy(), 3, &error, "s"), None);
     }
 

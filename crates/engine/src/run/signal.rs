@@ -1,12 +1,12 @@
 //! What reaches a run from outside of its worker: decisions and cancellation; and what time brings.
 
 use crate::engine::{Engine, RUNS};
-use crate::run::entity::{approval, queue, run, signal};
-use crate::run::events::ApprovalDecided;
-use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
 use crate::graph::NodeClass;
 use crate::run::burst;
 use crate::run::drive::Arrival;
+use crate::run::entity::{approval, queue, run, signal};
+use crate::run::events::ApprovalDecided;
+use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
 use crate::run::persist;
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::views;
@@ -43,7 +43,10 @@ impl Engine {
                 .col_expr(run::Column::FinishedAt, Expr::val(tx.ctx().clock().now()))
                 .filter(run::Column::Id.eq(run_id));
             tx.run_update(update).await?;
-            let finished = crate::run::events::RunFinished { status: RunStatus::Cancelled, code: None };
+            let finished = crate::run::events::RunFinished {
+                status: RunStatus::Cancelled,
+                code: None,
+            };
             tx.emit(NewEvent::new("run", run_id, &finished));
             return self.run(tx, run_id).await;
         }
@@ -64,7 +67,11 @@ impl Engine {
     ) -> Result<ApprovalView> {
         let row = views::approval_row(tx, approval_id).await?;
         let now = tx.ctx().clock().now();
-        let status = if approve { ApprovalStatus::Approved } else { ApprovalStatus::Rejected };
+        let status = if approve {
+            ApprovalStatus::Approved
+        } else {
+            ApprovalStatus::Rejected
+        };
         let by = tx.ctx().principal().unwrap_or(tx.ctx().actor());
         let update = tx
             .update::<approval::Entity>()
@@ -77,12 +84,22 @@ impl Engine {
             .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()))
             .filter(approval::Column::Deadline.gt(now));
         if tx.run_update(update).await? != 1 {
-            return Err(Error::conflict("approval_decided", "This has been decided already, or its deadline has passed."));
+            return Err(Error::conflict(
+                "approval_decided",
+                "This has been decided already, or its deadline has passed.",
+            ));
         }
         let payload = json!({ "approval": approval_id, "status": status.as_str(), "comment": comment, "by": by, "at": now });
         send(tx, row.run_id, &row.node, DECISION, payload).await?;
         let decision = status.as_str().to_owned();
-        tx.emit(NewEvent::new("approval", approval_id, &ApprovalDecided { run_id: row.run_id, decision }));
+        tx.emit(NewEvent::new(
+            "approval",
+            approval_id,
+            &ApprovalDecided {
+                run_id: row.run_id,
+                decision,
+            },
+        ));
         views::approval(views::approval_row(tx, approval_id).await?)
     }
 }
@@ -105,7 +122,10 @@ async fn send(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> 
         .col_expr(queue::Column::ReadyAt, tx.time_in(chrono::Duration::zero()))
         .filter(queue::Column::RunId.eq(run_id));
     if tx.run_update(update).await? != 1 {
-        return Err(Error::conflict("run_finished", "The run does not wait for this any more."));
+        return Err(Error::conflict(
+            "run_finished",
+            "The run does not wait for this any more.",
+        ));
     }
     tx.wake(RUNS);
     Ok(())
@@ -118,7 +138,10 @@ pub(crate) async fn waiting(engine: &Engine, state: &RunState) -> Result<bool> {
     let row = engine
         .store()
         .read(&ctx, |tx| async move {
-            tx.find::<queue::Entity>().filter(queue::Column::RunId.eq(id)).row(&tx).await
+            tx.find::<queue::Entity>()
+                .filter(queue::Column::RunId.eq(id))
+                .row(&tx)
+                .await
         })
         .await?;
     Ok(row.is_none_or(|row| row.signals != seen))
@@ -149,10 +172,19 @@ pub(crate) async fn give_back(engine: &Engine, state: &RunState, epoch: i64) -> 
 }
 
 /// Takes the signals in and removes them, in the burst's transaction.
-pub(crate) async fn take_in(_engine: &Engine, tx: &Tx, state: &mut RunState, now: DateTime<Utc>) -> Result<()> {
+pub(crate) async fn take_in(
+    _engine: &Engine,
+    tx: &Tx,
+    state: &mut RunState,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let id = state.head.id;
     // The counter first: a signal that comes between the two reads is seen twice rather than never.
-    let counted = tx.find::<queue::Entity>().filter(queue::Column::RunId.eq(id)).row(tx).await?;
+    let counted = tx
+        .find::<queue::Entity>()
+        .filter(queue::Column::RunId.eq(id))
+        .row(tx)
+        .await?;
     let signals = tx
         .find::<signal::Entity>()
         .filter(signal::Column::RunId.eq(id))
@@ -168,7 +200,11 @@ pub(crate) async fn take_in(_engine: &Engine, tx: &Tx, state: &mut RunState, now
         match signal.kind.as_str() {
             CANCEL => {
                 state.status = RunStatus::Cancelled;
-                let reason = signal.payload.get("reason").and_then(Value::as_str).unwrap_or_default();
+                let reason = signal
+                    .payload
+                    .get("reason")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 state.error = Some(Error::conflict("cancelled", format!("Cancelled. {reason}")));
                 persist::withdraw_approvals(tx, state).await?;
             }
@@ -176,25 +212,47 @@ pub(crate) async fn take_in(_engine: &Engine, tx: &Tx, state: &mut RunState, now
             other => tracing::warn!(kind = other, "an unknown signal was dropped"),
         }
     }
-    let gone = tx.delete::<signal::Entity>().filter(signal::Column::Id.is_in(ids));
+    let gone = tx
+        .delete::<signal::Entity>()
+        .filter(signal::Column::Id.is_in(ids));
     tx.run_delete(gone).await.map(|_| ())
 }
 
 fn decided(state: &mut RunState, payload: &Value, now: DateTime<Utc>) {
-    let id = payload.get("approval").and_then(|id| serde_json::from_value::<Uuid>(id.clone()).ok());
-    let wait = state.waits.iter().find(|wait| id.is_some_and(|id| wait.why == Why::Approval(id))).cloned();
+    let id = payload
+        .get("approval")
+        .and_then(|id| serde_json::from_value::<Uuid>(id.clone()).ok());
+    let wait = state
+        .waits
+        .iter()
+        .find(|wait| id.is_some_and(|id| wait.why == Why::Approval(id)))
+        .cloned();
     let Some(wait) = wait else { return };
-    let port = payload.get("status").and_then(Value::as_str).unwrap_or("rejected").to_owned();
+    let port = payload
+        .get("status")
+        .and_then(Value::as_str)
+        .unwrap_or("rejected")
+        .to_owned();
     let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
     if state.head.graph.node(wait.key.node).class != NodeClass::Approval {
         return resolve_unknown(state, &wait, port == "approved", now);
     }
-    state.record(wait.key, attempt, What::Completed { port, output: Arc::new(payload.clone()) }, now);
+    state.record(
+        wait.key,
+        attempt,
+        What::Completed {
+            port,
+            output: Arc::new(payload.clone()),
+        },
+        now,
+    );
 }
 
 /// Ends the waits whose time has come.
 pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) -> Result<()> {
-    let (over, open): (Vec<_>, Vec<_>) = std::mem::take(&mut state.waits).into_iter().partition(|w| w.until <= now);
+    let (over, open): (Vec<_>, Vec<_>) = std::mem::take(&mut state.waits)
+        .into_iter()
+        .partition(|w| w.until <= now);
     state.waits = open;
     for wait in over {
         let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
@@ -213,7 +271,15 @@ pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) ->
                 ("rejected", json!({ "approval": id, "status": "expired" }))
             }
         };
-        state.record(wait.key, attempt, What::Completed { port: port.to_owned(), output: Arc::new(output) }, now);
+        state.record(
+            wait.key,
+            attempt,
+            What::Completed {
+                port: port.to_owned(),
+                output: Arc::new(output),
+            },
+            now,
+        );
     }
     Ok(())
 }
@@ -236,7 +302,10 @@ pub(crate) async fn ask_about_unknown(
     let detail = json!({ "node": node, "attempt": arrival.attempt, "approve": "call again", "reject": "fail the step" });
     let deadline = now + chrono::Duration::hours(UNKNOWN_HOURS);
     let id = burst::ask(tx, state, &arrival.key, title, detail, deadline).await?;
-    let what = What::Waiting { until: deadline, approval: Some(id) };
+    let what = What::Waiting {
+        until: deadline,
+        approval: Some(id),
+    };
     state.record(arrival.key.clone(), arrival.attempt, what, now);
     Ok(())
 }
@@ -249,14 +318,28 @@ fn resolve_unknown(state: &mut RunState, wait: &Wait, again: bool, now: DateTime
         return;
     }
     let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
-    let error = Error::conflict("outcome_unknown", "The call was cut off by a crash and is not to be made again.");
-    state.record(wait.key.clone(), attempt, What::Failed { error, retry_at: None }, now);
+    let error = Error::conflict(
+        "outcome_unknown",
+        "The call was cut off by a crash and is not to be made again.",
+    );
+    state.record(
+        wait.key.clone(),
+        attempt,
+        What::Failed {
+            error,
+            retry_at: None,
+        },
+        now,
+    );
 }
 
 async fn expire(tx: &Tx, id: Uuid) -> Result<()> {
     let update = tx
         .update::<approval::Entity>()
-        .col_expr(approval::Column::Status, Expr::val(ApprovalStatus::Expired.as_str()))
+        .col_expr(
+            approval::Column::Status,
+            Expr::val(ApprovalStatus::Expired.as_str()),
+        )
         .filter(approval::Column::Id.eq(id))
         .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()));
     tx.run_update(update).await.map(|_| ())

@@ -49,19 +49,32 @@ impl Engine {
         burst::run(self, tx, &ctx, &mut state).await?;
         let input = journal::stow(tx, &state.head.input).await?;
         self.keep_new(tx, &mut state, input).await?;
-        Ok(Started { run_id: id, status: state.status, response: state.response.clone() })
+        Ok(Started {
+            run_id: id,
+            status: state.status,
+            response: state.response.clone(),
+        })
     }
 
     async fn keep_new(&self, tx: &Tx, state: &mut RunState, input: Value) -> Result<()> {
         state.status = burst::status(state);
         // A worker without room leaves the run to the queue.
-        let slot = if state.status == RunStatus::Running { self.slot() } else { None };
+        let slot = if state.status == RunStatus::Running {
+            self.slot()
+        } else {
+            None
+        };
         if state.status == RunStatus::Running && slot.is_none() {
             state.status = RunStatus::Queued;
         }
         persist::insert(self, tx, state, input, slot.is_some()).await?;
         if let Some(slot) = slot {
-            let held = drive::Held { state: state.clone(), epoch: 1, crashes: 0, slot };
+            let held = drive::Held {
+                state: state.clone(),
+                epoch: 1,
+                crashes: 0,
+                slot,
+            };
             let engine = self.clone();
             tx.after_commit(move || engine.adopt(held));
         } else if !state.status.is_final() {

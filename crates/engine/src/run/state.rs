@@ -44,9 +44,15 @@ pub(crate) enum What {
     /// The step left by `port`.
     Completed { port: String, output: Arc<Value> },
     /// A try failed; with a time, it will be tried again.
-    Failed { error: Error, retry_at: Option<DateTime<Utc>> },
+    Failed {
+        error: Error,
+        retry_at: Option<DateTime<Utc>>,
+    },
     /// The step waits.
-    Waiting { until: DateTime<Utc>, approval: Option<Uuid> },
+    Waiting {
+        until: DateTime<Utc>,
+        approval: Option<Uuid>,
+    },
 }
 
 impl What {
@@ -141,7 +147,12 @@ impl RunState {
 
     /// Journals one thing and takes it in.
     pub fn record(&mut self, key: StepKey, attempt: i64, what: What, at: DateTime<Utc>) {
-        let row = Row { key, attempt, what, at };
+        let row = Row {
+            key,
+            attempt,
+            what,
+            at,
+        };
         self.fold(&row);
         self.fresh.push(row);
     }
@@ -159,16 +170,32 @@ impl RunState {
             }
             What::Completed { port, output } => {
                 self.outputs.insert(key.node, output.clone());
-                let moved = self.frontier.settle(&self.head.graph, key, Settled::Done { port: port.clone() });
+                let moved = self
+                    .frontier
+                    .settle(&self.head.graph, key, Settled::Done { port: port.clone() });
                 self.follow(moved);
             }
-            What::Failed { retry_at: Some(until), .. } => {
-                self.waits.push(Wait { key, until: *until, why: Why::Retry });
+            What::Failed {
+                retry_at: Some(until),
+                ..
+            } => {
+                self.waits.push(Wait {
+                    key,
+                    until: *until,
+                    why: Why::Retry,
+                });
             }
-            What::Failed { error, retry_at: None } => self.failed(key, error),
+            What::Failed {
+                error,
+                retry_at: None,
+            } => self.failed(key, error),
             What::Waiting { until, approval } => {
                 let why = approval.map_or(Why::Time, Why::Approval);
-                self.waits.push(Wait { key, until: *until, why });
+                self.waits.push(Wait {
+                    key,
+                    until: *until,
+                    why,
+                });
             }
         }
     }
@@ -179,13 +206,18 @@ impl RunState {
         let graph = self.head.graph.clone();
         let settled = match graph.node(key.node).on_error {
             OnError::Branch => {
-                let told = serde_json::json!({ "error": error_value(error), "input": self.inputs_of(key.node) });
+                let told =
+                    serde_json::json!({ "error": error_value(error), "input": self.inputs_of(key.node) });
                 self.outputs.insert(key.node, Arc::new(told));
-                Settled::Done { port: "error".to_owned() }
+                Settled::Done {
+                    port: "error".to_owned(),
+                }
             }
             OnError::Continue => {
                 self.outputs.insert(key.node, Arc::new(Value::Null));
-                Settled::Done { port: "out".to_owned() }
+                Settled::Done {
+                    port: "out".to_owned(),
+                }
             }
             OnError::Fail => {
                 if self.error.is_none() {
@@ -225,7 +257,10 @@ impl RunState {
     /// Whether nothing is left to do or to wait for.
     pub fn is_over(&self) -> bool {
         self.error.is_some()
-            || (self.ready.is_empty() && self.waits.is_empty() && self.in_flight.is_empty() && self.launch.is_empty())
+            || (self.ready.is_empty()
+                && self.waits.is_empty()
+                && self.in_flight.is_empty()
+                && self.launch.is_empty())
     }
 
     /// Whether only time or people can move the run on.
@@ -264,7 +299,9 @@ impl RunState {
     pub fn replay(&mut self, rows: &[Row]) -> Result<()> {
         for row in rows {
             if row.key.node >= self.head.graph.len() {
-                return Err(Error::internal("the journal names a node that the graph does not have"));
+                return Err(Error::internal(
+                    "the journal names a node that the graph does not have",
+                ));
             }
             self.fold(row);
             self.next_seq += 1;

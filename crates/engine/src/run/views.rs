@@ -4,7 +4,8 @@ use crate::engine::{Engine, RUNS};
 use crate::run::entity::{approval, run};
 use crate::run::load::{actor, load};
 use crate::run::model::{
-    ApprovalFilter, ApprovalStatus, ApprovalView, Response, RunFilter, RunStatus, RunView, StepStatus, StepView,
+    ApprovalFilter, ApprovalStatus, ApprovalView, Response, RunFilter, RunStatus, RunView, StepStatus,
+    StepView,
 };
 use crate::run::state::{RunState, What, error_value};
 use crate::run::{entity, journal};
@@ -71,10 +72,13 @@ impl Engine {
     pub async fn steps(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<StepView>> {
         let state = load(self, tx, run_id).await?;
         let rows = journal::load(tx, run_id, &state.head.graph).await?;
-        let mut steps: BTreeMap<usize, StepView> =
-            (0..state.head.graph.len()).map(|node| (node, pending(&state, node))).collect();
+        let mut steps: BTreeMap<usize, StepView> = (0..state.head.graph.len())
+            .map(|node| (node, pending(&state, node)))
+            .collect();
         for row in rows {
-            let Some(step) = steps.get_mut(&row.key.node) else { continue };
+            let Some(step) = steps.get_mut(&row.key.node) else {
+                continue;
+            };
             step.started_at.get_or_insert(row.at);
             step.attempts = Ord::max(step.attempts, row.attempt);
             follow(step, row.what, row.at);
@@ -88,7 +92,10 @@ impl Engine {
     /// `cursor` for one that is none.
     pub async fn approvals(&self, tx: &Tx, filter: ApprovalFilter) -> Result<Page<ApprovalView>> {
         let limit = page::limit(filter.limit);
-        let mut query = tx.find::<approval::Entity>().order_by_desc(approval::Column::Id).limit(limit + 1);
+        let mut query = tx
+            .find::<approval::Entity>()
+            .order_by_desc(approval::Column::Id)
+            .limit(limit + 1);
         if let Some(status) = filter.status {
             query = query.filter(approval::Column::Status.eq(status.as_str()));
         }
@@ -121,7 +128,9 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn wait_response(&self, ctx: &Ctx, run_id: Uuid, within: Duration) -> Result<Option<Response>> {
-        let view = self.wait(ctx, run_id, within, |view| view.response.is_some() || ended(view)).await?;
+        let view = self
+            .wait(ctx, run_id, within, |view| view.response.is_some() || ended(view))
+            .await?;
         Ok(view.response)
     }
 
@@ -196,7 +205,11 @@ fn brief(row: entity::run::Model) -> RunView {
         response: row.response.and_then(|value| serde_json::from_value(value).ok()),
         priority: row.priority,
         actor: actor(&row.principal_kind, row.principal_id),
-        on_behalf_of: row.behalf_kind.as_deref().zip(row.behalf_id).map(|(kind, id)| actor(kind, id)),
+        on_behalf_of: row
+            .behalf_kind
+            .as_deref()
+            .zip(row.behalf_id)
+            .map(|(kind, id)| actor(kind, id)),
         correlation: row.correlation,
         work_ms: row.work_ms,
         created_at: row.created_at,
@@ -213,7 +226,11 @@ fn pending(state: &RunState, node: usize) -> StepView {
         node: described.id.clone(),
         path: String::new(),
         kind: described.kind.to_string(),
-        status: if skipped { StepStatus::Skipped } else { StepStatus::Pending },
+        status: if skipped {
+            StepStatus::Skipped
+        } else {
+            StepStatus::Pending
+        },
         port: None,
         attempts: 0,
         output: None,
@@ -241,7 +258,11 @@ fn follow(step: &mut StepView, what: What, at: DateTime<Utc>) {
         What::Failed { error, retry_at } => {
             step.error = Some(error_value(&error));
             step.wait_until = retry_at;
-            step.status = if retry_at.is_some() { StepStatus::Waiting } else { StepStatus::Failed };
+            step.status = if retry_at.is_some() {
+                StepStatus::Waiting
+            } else {
+                StepStatus::Failed
+            };
             step.finished_at = retry_at.is_none().then_some(at);
         }
     }
@@ -263,7 +284,11 @@ pub(crate) fn approval(row: approval::Model) -> Result<ApprovalView> {
         title: row.title,
         detail: row.detail,
         status: ApprovalStatus::parse(&row.status),
-        decided_by: row.decided_by_kind.as_deref().zip(row.decided_by_id).map(|(kind, id)| actor(kind, id)),
+        decided_by: row
+            .decided_by_kind
+            .as_deref()
+            .zip(row.decided_by_id)
+            .map(|(kind, id)| actor(kind, id)),
         decided_at: row.decided_at,
         comment: row.comment,
         deadline: row.deadline,

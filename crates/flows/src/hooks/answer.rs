@@ -14,7 +14,17 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Most headers that a run may set.
 const MAX_HEADERS: usize = 32;
 /// `x-` headers that a proxy in front of the server would act on, and those that are the server's own.
-const RESERVED: &[&str] = &["x-accel-", "x-sendfile", "x-lighttpd-", "x-reproxy-", "x-synapscale-", "x-request-id", "x-frame-", "x-content-type-", "x-xss-"];
+const RESERVED: &[&str] = &[
+    "x-accel-",
+    "x-sendfile",
+    "x-lighttpd-",
+    "x-reproxy-",
+    "x-synapscale-",
+    "x-request-id",
+    "x-frame-",
+    "x-content-type-",
+    "x-xss-",
+];
 
 /// The run is accepted and will end; its status is told at `status_url`.
 pub(crate) fn accepted(run_id: Uuid) -> Response {
@@ -34,7 +44,9 @@ pub(crate) fn from_run(answer: &RunResponse, run_id: Uuid) -> Response {
     let mut headers = HeaderMap::new();
     let mut media = JSON;
     for (name, value) in answer.headers.as_object().into_iter().flatten().take(MAX_HEADERS) {
-        let Some((name, value)) = header(name, value) else { continue };
+        let Some((name, value)) = header(name, value) else {
+            continue;
+        };
         if name == CONTENT_TYPE {
             media = value;
         } else {
@@ -79,12 +91,19 @@ fn header(name: &str, value: &Value) -> Option<(HeaderName, HeaderValue)> {
         Value::Bool(truth) => truth.to_string(),
         _ => return None,
     };
-    Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(&text).ok()?))
+    Some((
+        HeaderName::from_bytes(name.as_bytes()).ok()?,
+        HeaderValue::from_str(&text).ok()?,
+    ))
 }
 
 fn essence(media: &HeaderValue) -> String {
     let text = media.to_str().unwrap_or_default();
-    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    text.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn is_plain_text(media: &HeaderValue) -> bool {
@@ -101,7 +120,14 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, headers: Value, body: Value) -> Response {
-        from_run(&RunResponse { status, headers, body }, Uuid::nil())
+        from_run(
+            &RunResponse {
+                status,
+                headers,
+                body,
+            },
+            Uuid::nil(),
+        )
     }
 
     #[test]
@@ -126,17 +152,32 @@ mod tests {
     fn an_answer_is_never_a_page() {
         let page = answer(200, json!({"content-type": "text/html"}), json!("<script>"));
         assert_eq!(page.headers()[CONTENT_TYPE], "application/json");
-        let text = answer(200, json!({"content-type": "text/plain; charset=utf-8"}), json!("fine"));
+        let text = answer(
+            200,
+            json!({"content-type": "text/plain; charset=utf-8"}),
+            json!("fine"),
+        );
         assert_eq!(text.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
-        let problem = answer(409, json!({"content-type": "application/problem+json"}), json!({}));
+        let problem = answer(
+            409,
+            json!({"content-type": "application/problem+json"}),
+            json!({}),
+        );
         assert_eq!(problem.headers()[CONTENT_TYPE], "application/problem+json");
-        assert!(!answer(204, json!({}), json!(null)).headers().contains_key(CONTENT_TYPE));
+        assert!(
+            !answer(204, json!({}), json!(null))
+                .headers()
+                .contains_key(CONTENT_TYPE)
+        );
     }
 
     #[test]
     fn an_accepted_delivery_says_where_to_look() {
         let response = accepted(Uuid::nil());
         assert_eq!(response.status(), StatusCode::ACCEPTED);
-        assert_eq!(response.headers()[LOCATION], format!("/api/v1/runs/{}", Uuid::nil()));
+        assert_eq!(
+            response.headers()[LOCATION],
+            format!("/api/v1/runs/{}", Uuid::nil())
+        );
     }
 }

@@ -51,8 +51,16 @@ pub(crate) enum Media {
 /// # Errors
 /// `unsupported_media_type` for any other, and for none.
 pub(crate) fn media(headers: &HeaderMap) -> Result<Media> {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let text = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => Ok(Media::Json),
         "application/x-www-form-urlencoded" => Ok(Media::Form),
@@ -71,7 +79,10 @@ pub(crate) fn media(headers: &HeaderMap) -> Result<Media> {
 /// `malformed` when it is none, `too_large` when it is too deep or has too many values, `invalid` for a character that
 /// not every database stores.
 pub(crate) fn parse(media: Media, bytes: &[u8]) -> Result<Value> {
-    let limits = JsonLimits { depth: MAX_DEPTH, ..JsonLimits::of_bytes(MAX_BODY_BYTES) };
+    let limits = JsonLimits {
+        depth: MAX_DEPTH,
+        ..JsonLimits::of_bytes(MAX_BODY_BYTES)
+    };
     match media {
         Media::Json => parse_json(bytes, &limits),
         Media::Form => {
@@ -96,10 +107,14 @@ pub(crate) fn run_input(headers: &HeaderMap, uri: &Uri, verified: &Verified, bod
 
 fn shown(headers: &HeaderMap) -> Value {
     let value = |name: &&str| {
-        let value = headers.get(*name)?.to_str().ok().filter(|text| text.len() <= MAX_HEADER)?;
+        let value = headers
+            .get(*name)?
+            .to_str()
+            .ok()
+            .filter(|text| text.len() <= MAX_HEADER)?;
         Some(((**name).to_owned(), Value::from(value)))
     };
-    Value::Object(SHOWN.iter().filter_map(|name| value(&name)).collect())
+    Value::Object(SHOWN.iter().filter_map(value).collect())
 }
 
 /// The parameters of the query; of those named more than once, the last.
@@ -149,12 +164,23 @@ mod tests {
 
     #[test]
     fn only_json_and_forms_are_taken() {
-        for json in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/cloudevents+json",
+        ] {
             assert_eq!(media(&with_type(json)).expect("json"), Media::Json, "{json}");
         }
-        assert_eq!(media(&with_type("application/x-www-form-urlencoded")).expect("form"), Media::Form);
+        assert_eq!(
+            media(&with_type("application/x-www-form-urlencoded")).expect("form"),
+            Media::Form
+        );
         for other in ["text/plain", "application/xml", "text/json", ""] {
-            assert_eq!(media(&with_type(other)).expect_err("refused").kind(), ErrorKind::Unsupported, "{other}");
+            assert_eq!(
+                media(&with_type(other)).expect_err("refused").kind(),
+                ErrorKind::Unsupported,
+                "{other}"
+            );
         }
         assert!(media(&HeaderMap::new()).is_err());
     }
@@ -162,7 +188,10 @@ mod tests {
     #[test]
     fn a_form_carries_json_in_its_payload() {
         let form = b"a=1&payload=%7B%22title%22%3A%22gr%C3%BCn+%26+gut%22%7D";
-        assert_eq!(parse(Media::Form, form).expect("payload"), json!({"title": "grün & gut"}));
+        assert_eq!(
+            parse(Media::Form, form).expect("payload"),
+            json!({"title": "grün & gut"})
+        );
         assert!(parse(Media::Form, b"a=1").is_err());
         assert!(parse(Media::Form, b"payload=no").is_err());
     }

@@ -65,8 +65,14 @@ struct Inner {
 impl Default for HookCache {
     fn default() -> Self {
         HookCache(Arc::new(Inner {
-            known: Cache::builder().max_capacity(ENTRIES).time_to_live(HOOK_CACHE_TTL).build(),
-            unknown: Cache::builder().max_capacity(ENTRIES).time_to_live(HOOK_CACHE_TTL).build(),
+            known: Cache::builder()
+                .max_capacity(ENTRIES)
+                .time_to_live(HOOK_CACHE_TTL)
+                .build(),
+            unknown: Cache::builder()
+                .max_capacity(ENTRIES)
+                .time_to_live(HOOK_CACHE_TTL)
+                .build(),
             look_ups: Semaphore::new(LOOK_UPS),
         }))
     }
@@ -132,7 +138,9 @@ impl HookCache {
         let (tenant, workflow_id) = (TenantId(row.tenant_id), row.workflow_id);
         let own = system.system_in(tenant);
         let flow = store.read(&own, move |tx| async move {
-            let query = tx.find_live::<workflow::Entity>().filter(workflow::Column::Id.eq(workflow_id));
+            let query = tx
+                .find_live::<workflow::Entity>()
+                .filter(workflow::Column::Id.eq(workflow_id));
             query.filter(workflow::Column::Status.eq("active")).row(&tx).await
         });
         let flow = flow.await?.ok_or(Miss::Unknown)?;
@@ -153,7 +161,11 @@ fn open(store: &Store, tenant: TenantId, row: hook::Model, flow: workflow::Model
         scheme: super::scheme_of(&row.scheme),
         publisher: publisher(&flow).ok_or(Miss::Unknown)?,
         graph_id: flow.graph_id.ok_or(Miss::Unknown)?,
-        workflow: WorkflowRef { id: flow.id, version: flow.version, name: flow.name },
+        workflow: WorkflowRef {
+            id: flow.id,
+            version: flow.version,
+            name: flow.name,
+        },
         dedupe_hours: row.dedupe_hours,
         responds: row.responds,
         current: row.secret_sealed.as_ref().map(open).transpose()?,

@@ -128,8 +128,12 @@ pub(crate) async fn first_run(store: &Store, ctx: &Ctx, delivery: &Delivery) -> 
     let since = cutoff(store.clock().now(), delivery.dedupe_hours);
     let found = store.read(ctx, move |tx| async move {
         let keys = delivery.dedupe_keys.iter().map(String::as_str);
-        let query = tx.find::<delivery::Entity>().filter(Column::HookId.eq(delivery.hook_id));
-        let query = query.filter(Column::DedupeKey.is_in(keys)).filter(Column::At.gte(since));
+        let query = tx
+            .find::<delivery::Entity>()
+            .filter(Column::HookId.eq(delivery.hook_id));
+        let query = query
+            .filter(Column::DedupeKey.is_in(keys))
+            .filter(Column::At.gte(since));
         query.order_by_asc(Column::At).row(&tx).await
     });
     let row = found.await?;

@@ -57,7 +57,9 @@ impl HookState {
 
 /// The route. It stands beside the API, not below `/api/v1`.
 pub fn routes(state: HookState) -> Router {
-    Router::new().route("/hooks/{token}", post(receive)).with_state(state)
+    Router::new()
+        .route("/hooks/{token}", post(receive))
+        .with_state(state)
 }
 
 /// A delivery's run, and its answer if the first burst gave one.
@@ -90,19 +92,35 @@ fn outcome_of(error: &Error) -> &'static str {
         ErrorKind::NotFound => "unknown",
         ErrorKind::RateLimited => "limited",
         ErrorKind::Unauthenticated => "forged",
-        ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::TooLarge | ErrorKind::Invalid => "malformed",
+        ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::TooLarge | ErrorKind::Invalid => {
+            "malformed"
+        }
         _ => "failed",
     }
 }
 
-async fn answer_delivery(state: &HookState, token: &str, inbound: &Inbound, request: Request) -> Result<Response> {
+async fn answer_delivery(
+    state: &HookState,
+    token: &str,
+    inbound: &Inbound,
+    request: Request,
+) -> Result<Response> {
     let began = Instant::now();
-    let hook = state.0.cache.find(state.store(), token).await?.ok_or_else(|| Error::not_found("hook"))?;
+    let hook = state
+        .0
+        .cache
+        .find(state.store(), token)
+        .await?
+        .ok_or_else(|| Error::not_found("hook"))?;
     let (parts, raw) = request.into_parts();
     let media = body::media(&parts.headers)?;
     let bytes = read_body(&parts.headers, raw, body::MAX_BODY_BYTES, body::READ_TIME).await?;
     let now = state.store().clock().now();
-    let sent = verify::Delivery { headers: &parts.headers, body: &bytes, now };
+    let sent = verify::Delivery {
+        headers: &parts.headers,
+        body: &bytes,
+        now,
+    };
     let verified = verify(hook.scheme, &hook.secrets(now), &sent).map_err(refused)?;
     let input = body::run_input(&parts.headers, &parts.uri, &verified, body::parse(media, &bytes)?);
     drop(bytes);
@@ -120,19 +138,34 @@ async fn answer_delivery(state: &HookState, token: &str, inbound: &Inbound, requ
     // For a repetition this is the first copy's answer, which usually stands already.
     let left = RESPOND_WITHIN.saturating_sub(began.elapsed());
     let response = state.0.engine.wait_response(&ctx, run_id, left).await?;
-    Ok(response.map_or_else(|| answer::accepted(run_id), |response| answer::from_run(&response, run_id)))
+    Ok(response.map_or_else(
+        || answer::accepted(run_id),
+        |response| answer::from_run(&response, run_id),
+    ))
 }
 
 /// The hook itself acts, with one permission. It counts as a key, not as the product: the gate limits keys.
 fn delivery_ctx(state: &HookState, hook: &Hook, inbound: &Inbound) -> Ctx {
     let clock = state.store().clock().clone();
     let origin = inbound.origin(Channel::Webhook);
-    Ctx::authenticated(hook.tenant, Actor::key(hook.id), state.0.grants.clone(), origin, clock)
-        .with_request_id(inbound.request_id)
+    Ctx::authenticated(
+        hook.tenant,
+        Actor::key(hook.id),
+        state.0.grants.clone(),
+        origin,
+        clock,
+    )
+    .with_request_id(inbound.request_id)
 }
 
 /// Hands the delivery to the gate; a repetition gets the run of the first.
-async fn accept(state: &HookState, ctx: &Ctx, hook: &Hook, verified: Verified, input: Value) -> Result<Accepted> {
+async fn accept(
+    state: &HookState,
+    ctx: &Ctx,
+    hook: &Hook,
+    verified: Verified,
+    input: Value,
+) -> Result<Accepted> {
     let delivery = Delivery {
         hook_id: hook.id,
         workflow: hook.workflow.clone(),
@@ -148,14 +181,28 @@ async fn accept(state: &HookState, ctx: &Ctx, hook: &Hook, verified: Verified, i
         // Moved, not copied: it may be a megabyte.
         fields.insert("input".to_owned(), input);
     }
-    match state.0.gate.call(ctx, DELIVER, call, Envelope::default(), Sink::none()).await {
+    match state
+        .0
+        .gate
+        .call(ctx, DELIVER, call, Envelope::default(), Sink::none())
+        .await
+    {
         Ok(answer) => {
-            let started: Started = serde_json::from_value(answer.output.to_value()?).map_err(Error::internal)?;
-            Ok(Accepted { run_id: started.run_id, response: started.response, repeated: false })
+            let started: Started =
+                serde_json::from_value(answer.output.to_value()?).map_err(Error::internal)?;
+            Ok(Accepted {
+                run_id: started.run_id,
+                response: started.response,
+                repeated: false,
+            })
         }
         Err(error) if error.code() == REPEATED => {
             let run_id = deliver::first_run(state.store(), ctx, &delivery).await?;
-            Ok(Accepted { run_id, response: None, repeated: true })
+            Ok(Accepted {
+                run_id,
+                response: None,
+                repeated: true,
+            })
         }
         Err(error) => Err(error),
     }
@@ -183,7 +230,10 @@ mod tests {
     fn refusals_are_told_apart() {
         for (error, kind) in [
             (VerifyError::BadSignature, ErrorKind::Unauthenticated),
-            (VerifyError::MissingHeader("x-hub-signature-256"), ErrorKind::Unauthenticated),
+            (
+                VerifyError::MissingHeader("x-hub-signature-256"),
+                ErrorKind::Unauthenticated,
+            ),
             (VerifyError::Malformed("webhook-id"), ErrorKind::Malformed),
             (VerifyError::NoUsableSecret, ErrorKind::Unavailable),
         ] {

@@ -31,7 +31,10 @@ pub(crate) async fn sync(
     responds: bool,
 ) -> Result<Vec<AppliedHook>> {
     let rows = active(tx, workflow_id).await?;
-    for row in rows.iter().filter(|row| !wanted.iter().any(|node| node.node == row.node)) {
+    for row in rows
+        .iter()
+        .filter(|row| !wanted.iter().any(|node| node.node == row.node))
+    {
         close(tx, row).await?;
     }
     let mut hooks = Vec::with_capacity(wanted.len());
@@ -45,7 +48,9 @@ pub(crate) async fn sync(
 }
 
 async fn active(tx: &Tx, workflow_id: Uuid) -> Result<Vec<hook::Model>> {
-    let query = tx.find::<hook::Entity>().filter(hook::Column::WorkflowId.eq(workflow_id));
+    let query = tx
+        .find::<hook::Entity>()
+        .filter(hook::Column::WorkflowId.eq(workflow_id));
     query.filter(hook::Column::Active.eq(true)).rows(tx).await
 }
 
@@ -59,7 +64,10 @@ async fn make(
     let tenant = tx.ctx().tenant();
     let token = secret::new_token()?;
     let shown = secret::new_secret(node.scheme)?;
-    let sealed = shown.as_ref().map(|text| secret::seal_secret(secrets, tenant, text)).transpose()?;
+    let sealed = shown
+        .as_ref()
+        .map(|text| secret::seal_secret(secrets, tenant, text))
+        .transpose()?;
     let id = new_id();
     tx.insert::<hook::Entity>(hook::Model {
         tenant_id: tenant.0,
@@ -78,7 +86,11 @@ async fn make(
         created_at: tx.ctx().clock().now(),
     })
     .await?;
-    let told = HookCreated { workflow_id, node: node.node.clone(), scheme: node.scheme.as_str().to_owned() };
+    let told = HookCreated {
+        workflow_id,
+        node: node.node.clone(),
+        scheme: node.scheme.as_str().to_owned(),
+    };
     tx.emit(NewEvent::new("hook", id, &told));
     Ok(AppliedHook {
         id,
@@ -103,7 +115,10 @@ async fn keep(
     if scheme_of(&row.scheme) != node.scheme {
         // A secret of another form proves nothing here, so there is no time of two secrets.
         shown = secret::new_secret(node.scheme)?;
-        let sealed = shown.as_ref().map(|text| secret::seal_secret(secrets, tx.ctx().tenant(), text)).transpose()?;
+        let sealed = shown
+            .as_ref()
+            .map(|text| secret::seal_secret(secrets, tx.ctx().tenant(), text))
+            .transpose()?;
         replace_secret(tx, row.id, node.scheme, sealed, None).await?;
         tell_rotated(tx, row);
     }
@@ -144,14 +159,22 @@ async fn replace_secret(
 }
 
 fn tell_rotated(tx: &Tx, row: &hook::Model) {
-    let told = HookSecretRotated { workflow_id: row.workflow_id, node: row.node.clone() };
+    let told = HookSecretRotated {
+        workflow_id: row.workflow_id,
+        node: row.node.clone(),
+    };
     tx.emit(NewEvent::new("hook", row.id, &told));
 }
 
 async fn close(tx: &Tx, row: &hook::Model) -> Result<()> {
-    let update = tx.update::<hook::Entity>().col_expr(hook::Column::Active, Expr::val(false));
+    let update = tx
+        .update::<hook::Entity>()
+        .col_expr(hook::Column::Active, Expr::val(false));
     tx.run_update(update.filter(hook::Column::Id.eq(row.id))).await?;
-    let told = HookClosed { workflow_id: row.workflow_id, node: row.node.clone() };
+    let told = HookClosed {
+        workflow_id: row.workflow_id,
+        node: row.node.clone(),
+    };
     tx.emit(NewEvent::new("hook", row.id, &told));
     Ok(())
 }
@@ -179,7 +202,10 @@ pub(crate) struct Rotated {
 /// # Errors
 /// `not_found`; `hook_without_secret` for a hook whose scheme has none.
 pub(crate) async fn rotate(tx: &Tx, secrets: &SecretBox, id: Uuid) -> Result<Rotated> {
-    let query = tx.find::<hook::Entity>().filter(hook::Column::Id.eq(id)).filter(hook::Column::Active.eq(true));
+    let query = tx
+        .find::<hook::Entity>()
+        .filter(hook::Column::Id.eq(id))
+        .filter(hook::Column::Active.eq(true));
     let row = query.row(tx).await?.ok_or_else(|| Error::not_found("hook"))?;
     let scheme = scheme_of(&row.scheme);
     let (Some(old), Some(new)) = (row.secret_sealed.clone(), secret::new_secret(scheme)?) else {
@@ -190,5 +216,8 @@ pub(crate) async fn rotate(tx: &Tx, secrets: &SecretBox, id: Uuid) -> Result<Rot
     let until = tx.ctx().clock().now() + Duration::hours(PREVIOUS_HOURS);
     replace_secret(tx, id, scheme, Some(sealed), Some((old, until))).await?;
     tell_rotated(tx, &row);
-    Ok(Rotated { secret: new.to_string(), previous_until: until })
+    Ok(Rotated {
+        secret: new.to_string(),
+        previous_until: until,
+    })
 }

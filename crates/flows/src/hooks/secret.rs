@@ -36,14 +36,20 @@ pub(crate) fn new_secret(scheme: Scheme) -> Result<Option<Zeroizing<String>>> {
     let bytes = random()?;
     Ok(match scheme {
         Scheme::None => None,
-        Scheme::StandardWebhooks => Some(Zeroizing::new(format!("whsec_{}", STANDARD.encode(bytes.as_slice())))),
+        Scheme::StandardWebhooks => Some(Zeroizing::new(format!(
+            "whsec_{}",
+            STANDARD.encode(bytes.as_slice())
+        ))),
         Scheme::Github | Scheme::Gitlab => Some(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))),
     })
 }
 
 /// Whether `text` can be a token at all; what cannot costs no digest and no look-up.
 pub(crate) fn is_token(text: &str) -> bool {
-    text.len() == TOKEN_CHARS && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    text.len() == TOKEN_CHARS
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// The digest of a token.
@@ -94,8 +100,14 @@ mod tests {
     #[test]
     fn secrets_have_their_providers_form() {
         assert!(new_secret(Scheme::None).expect("none").is_none());
-        let standard = new_secret(Scheme::StandardWebhooks).expect("secret").expect("some");
+        let standard = new_secret(Scheme::StandardWebhooks)
+            .expect("secret")
+            .expect("some");
         assert!(standard.starts_with("whsec_"));
-        assert!(new_secret(Scheme::Github).expect("secret").is_some_and(|s| s.len() == TOKEN_CHARS));
+        assert!(
+            new_secret(Scheme::Github)
+                .expect("secret")
+                .is_some_and(|s| s.len() == TOKEN_CHARS)
+        );
     }
 }

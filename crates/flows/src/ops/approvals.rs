@@ -95,7 +95,11 @@ fn decide(flows: Flows) -> Operation {
             let flows = flows.clone();
             async move {
                 let comment = input.comment.clone();
-                flows.engine()?.decide(&tx, input.approval_id, input.approve, comment).await.map(Done)
+                flows
+                    .engine()?
+                    .decide(&tx, input.approval_id, input.approve, comment)
+                    .await
+                    .map(Done)
             }
         })
 }

@@ -17,7 +17,12 @@ use synapscale_store::{Scoped, SecretBox, Tx};
 use uuid::Uuid;
 
 pub(super) fn all(flows: &Flows) -> Vec<Operation> {
-    vec![list(flows.clone()), rotate_secret(flows.clone()), prune(), deliver::operation(flows.clone())]
+    vec![
+        list(flows.clone()),
+        rotate_secret(flows.clone()),
+        prune(),
+        deliver::operation(flows.clone()),
+    ]
 }
 
 /// Which hooks to list.
@@ -65,16 +70,27 @@ async fn listed(flows: &Flows, tx: &Tx, input: &ListHooks) -> Result<Page<HookVi
     if let Some(after) = page::decode_opt::<Uuid>(input.cursor.as_deref())? {
         query = query.filter(hook::Column::Id.gt(after));
     }
-    let rows = query.order_by_asc(hook::Column::Id).limit(limit + 1).rows(tx).await?;
+    let rows = query
+        .order_by_asc(hook::Column::Id)
+        .limit(limit + 1)
+        .rows(tx)
+        .await?;
     let page = Page::cut(rows, limit, |row| row.id)?;
     let secrets = flows.secrets()?;
     let shown = tx.ctx().grants().allows("hooks:manage");
     let view = |row: hook::Model| -> Result<HookView> {
-        let path = if shown && row.active { Some(path_of(secrets, tx, &row)?) } else { None };
+        let path = if shown && row.active {
+            Some(path_of(secrets, tx, &row)?)
+        } else {
+            None
+        };
         Ok(HookView::of(row, path))
     };
     let items = page.items.into_iter().map(view).collect::<Result<_>>()?;
-    Ok(Page { items, next_cursor: page.next_cursor })
+    Ok(Page {
+        items,
+        next_cursor: page.next_cursor,
+    })
 }
 
 fn path_of(secrets: &SecretBox, tx: &Tx, row: &hook::Model) -> Result<String> {

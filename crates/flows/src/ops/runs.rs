@@ -12,7 +12,12 @@ use synapscale_store::Tx;
 use uuid::Uuid;
 
 pub(super) fn all(flows: &Flows) -> Vec<Operation> {
-    vec![list(flows.clone()), get(flows.clone()), steps(flows.clone()), cancel(flows.clone())]
+    vec![
+        list(flows.clone()),
+        get(flows.clone()),
+        steps(flows.clone()),
+        cancel(flows.clone()),
+    ]
 }
 
 /// Which runs to list.
@@ -49,7 +54,18 @@ fn list(flows: Flows) -> Operation {
                     None => None,
                 };
                 let (status, limit, cursor) = (input.status, input.limit, input.cursor.clone());
-                flows.engine()?.list_runs(&tx, RunFilter { workflow_id, status, limit, cursor }).await
+                flows
+                    .engine()?
+                    .list_runs(
+                        &tx,
+                        RunFilter {
+                            workflow_id,
+                            status,
+                            limit,
+                            cursor,
+                        },
+                    )
+                    .await
             }
         })
 }

@@ -89,7 +89,11 @@ fn validate(flows: Flows) -> Operation {
 }
 
 fn check(flows: &Flows, file: &Map<String, Value>) -> Result<Validation> {
-    let problems = flows.engine()?.compile(&Value::Object(file.clone())).err().unwrap_or_default();
+    let problems = flows
+        .engine()?
+        .compile(&Value::Object(file.clone()))
+        .err()
+        .unwrap_or_default();
     let summary = Summary::of(file);
     let view = |problem: Problem| ProblemView {
         pointer: problem.pointer,
@@ -98,7 +102,7 @@ fn check(flows: &Flows, file: &Map<String, Value>) -> Result<Validation> {
     };
     Ok(Validation {
         valid: problems.is_empty(),
-        graph: problems.is_empty().then(|| GraphSummary {
+        graph: problems.is_empty().then_some(GraphSummary {
             nodes: summary.nodes,
             edges: summary.edges,
             triggers: summary.triggers,
@@ -147,11 +151,18 @@ fn apply(flows: Flows) -> Operation {
 /// Compiles the file before the transaction, where it keeps nobody waiting.
 fn read_file(flows: &Flows, input: ApplyWorkflow) -> Result<Applying> {
     if input.name == RESERVED {
-        return Err(Error::invalid("/name", "reserved", format!("`{RESERVED}` cannot name a workflow.")));
+        return Err(Error::invalid(
+            "/name",
+            "reserved",
+            format!("`{RESERVED}` cannot name a workflow."),
+        ));
     }
     let named = input.file.get("name").and_then(Value::as_str);
     if let Some(named) = named.filter(|named| *named != input.name) {
-        let message = format!("The file names itself `{named}`, and is applied as `{}`.", input.name);
+        let message = format!(
+            "The file names itself `{named}`, and is applied as `{}`.",
+            input.name
+        );
         return Err(Error::invalid("/file/name", "mismatch", message));
     }
     let summary = Summary::of(&input.file);
@@ -159,7 +170,11 @@ fn read_file(flows: &Flows, input: ApplyWorkflow) -> Result<Applying> {
     let graph = flows.engine()?.compile(&file).map_err(faults)?;
     // A later version of a node kind must not change what was applied.
     let file = graph::pin(&file, &graph);
-    Ok(Applying { name: input.name, file, summary })
+    Ok(Applying {
+        name: input.name,
+        file,
+        summary,
+    })
 }
 
 fn faults(problems: Vec<Problem>) -> Error {
@@ -202,7 +217,11 @@ fn list() -> Operation {
             if let Some(after) = page::decode_opt::<String>(input.cursor.as_deref())? {
                 query = query.filter(workflow::Column::Name.gt(after));
             }
-            let rows = query.order_by_asc(workflow::Column::Name).limit(limit + 1).rows(&tx).await?;
+            let rows = query
+                .order_by_asc(workflow::Column::Name)
+                .limit(limit + 1)
+                .rows(&tx)
+                .await?;
             let page = Page::cut(rows, limit, |row| row.name.clone())?;
             Ok::<_, Error>(page.map(|row| WorkflowView::from(&row)))
         })
@@ -257,17 +276,25 @@ pub(crate) struct ListVersions {
 
 fn versions() -> Operation {
     Operation::read("workflows.versions", "List a workflow's versions")
-        .about("Lists a workflow's versions, the newest first. `workflows.get` with a version gives its file.")
+        .about(
+            "Lists a workflow's versions, the newest first. `workflows.get` with a version gives its file.",
+        )
         .permission("workflows:read")
         .rest(Method::GET, "/workflows/{name}/versions")
         .handle(|tx: Tx, input: Arc<ListVersions>| async move {
             let row = service::by_name(&tx, &input.name).await?;
             let limit = page::limit(input.limit);
-            let mut query = tx.find::<version::Entity>().filter(version::Column::WorkflowId.eq(row.id));
+            let mut query = tx
+                .find::<version::Entity>()
+                .filter(version::Column::WorkflowId.eq(row.id));
             if let Some(before) = page::decode_opt::<i64>(input.cursor.as_deref())? {
                 query = query.filter(version::Column::Version.lt(before));
             }
-            let rows = query.order_by_desc(version::Column::Version).limit(limit + 1).rows(&tx).await?;
+            let rows = query
+                .order_by_desc(version::Column::Version)
+                .limit(limit + 1)
+                .rows(&tx)
+                .await?;
             let page = Page::cut(rows, limit, |row| row.version)?;
             Ok::<_, Error>(page.map(VersionView::from))
         })
@@ -322,7 +349,10 @@ struct Pinned {
 async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
     let row = service::by_name(tx, &input.name).await?;
     if row.status != WorkflowStatus::Active.as_str() {
-        let message = format!("The workflow is {}. Set its status to active to run it.", row.status);
+        let message = format!(
+            "The workflow is {}. Set its status to active to run it.",
+            row.status
+        );
         return Err(Error::conflict("workflow_not_active", message));
     }
     let pinned = pin(tx, &row, input).await?;
@@ -330,8 +360,16 @@ async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
     let run = NewRun {
         graph_id: pinned.graph_id,
         trigger: pinned.trigger,
-        input: if input.input.is_null() { Value::Object(Map::new()) } else { input.input.clone() },
-        workflow: Some(WorkflowRef { id: row.id, version: pinned.version, name: row.name }),
+        input: if input.input.is_null() {
+            Value::Object(Map::new())
+        } else {
+            input.input.clone()
+        },
+        workflow: Some(WorkflowRef {
+            id: row.id,
+            version: pinned.version,
+            name: row.name,
+        }),
         principal: pinned.publisher,
         on_behalf_of: (caller != pinned.publisher).then_some(caller),
         priority: input.priority.unwrap_or(0),
@@ -342,17 +380,32 @@ async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
 
 async fn pin(tx: &Tx, row: &workflow::Model, input: &RunWorkflow) -> Result<Pinned> {
     let number = input.version.unwrap_or(row.version);
-    let current = row.graph_id.zip(service::publisher(row)).filter(|_| number == row.version);
+    let current = row
+        .graph_id
+        .zip(service::publisher(row))
+        .filter(|_| number == row.version);
     // The current version with a named trigger needs nothing but the row at hand.
     if let (Some((graph_id, publisher)), Some(trigger)) = (current, &input.trigger) {
-        return Ok(Pinned { graph_id, version: number, publisher, trigger: trigger.clone() });
+        return Ok(Pinned {
+            graph_id,
+            version: number,
+            publisher,
+            trigger: trigger.clone(),
+        });
     }
     let version = service::version_of(tx, row.id, number).await?;
     let summary = version.file.as_object().map(Summary::of);
     let default = summary.as_ref().and_then(Summary::default_trigger);
     let trigger = input.trigger.as_deref().or(default).ok_or_else(|| {
-        let names = summary.as_ref().map(|summary| summary.triggers.join(", ")).unwrap_or_default();
-        Error::invalid("/trigger", "required", format!("Name the trigger to begin with, one of: {names}."))
+        let names = summary
+            .as_ref()
+            .map(|summary| summary.triggers.join(", "))
+            .unwrap_or_default();
+        Error::invalid(
+            "/trigger",
+            "required",
+            format!("Name the trigger to begin with, one of: {names}."),
+        )
     })?;
     Ok(Pinned {
         graph_id: version.graph_id,
@@ -403,7 +456,9 @@ fn update(flows: Flows) -> Operation {
 
 fn patch(row: &mut workflow::Model, input: &UpdateWorkflow) -> Result<()> {
     input.title.apply_required(&mut row.title, "/title")?;
-    input.description.apply_required(&mut row.description, "/description")?;
+    input
+        .description
+        .apply_required(&mut row.description, "/description")?;
     let mut status = WorkflowStatus::parse(&row.status);
     input.status.apply_required(&mut status, "/status")?;
     if status == WorkflowStatus::Draft && row.graph_id.is_some() {
@@ -450,7 +505,11 @@ fn delete(flows: Flows) -> Operation {
             async move {
                 let expected = envelope.expected_revision;
                 let (row, group) = service::delete(flows.hook_cache(), &tx, &input.name, expected).await?;
-                Ok::<_, Error>(Done(DeletedWorkflow { id: row.id, name: row.name, delete_group: group.0 }))
+                Ok::<_, Error>(Done(DeletedWorkflow {
+                    id: row.id,
+                    name: row.name,
+                    delete_group: group.0,
+                }))
             }
         })
 }

@@ -59,7 +59,11 @@ impl Bootstrap {
         let owner = FirstOwner {
             email: self.email,
             workspace: self.workspace,
-            password: if self.password_stdin { Some(read_password()?) } else { None },
+            password: if self.password_stdin {
+                Some(read_password()?)
+            } else {
+                None
+            },
         };
         let made = match call_local(&config.data, BOOTSTRAP, &owner).await? {
             Some(made) => serde_json::from_value(made).map_err(Error::internal)?,

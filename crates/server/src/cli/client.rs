@@ -63,7 +63,8 @@ impl Profile {
         };
         toml::from_str(&text).map(Some).map_err(|error| {
             // Not the error's own rendering, which quotes the line.
-            Error::invalid("", "config", format!("{}: {}", path.display(), error.message())).with_code("config")
+            Error::invalid("", "config", format!("{}: {}", path.display(), error.message()))
+                .with_code("config")
         })
     }
 
@@ -72,12 +73,20 @@ impl Profile {
     /// # Errors
     /// `data_directory` when it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let failed = |e: std::io::Error| Error::unavailable("data_directory", format!("{}: {e}", path.display()));
+        let failed =
+            |e: std::io::Error| Error::unavailable("data_directory", format!("{}: {e}", path.display()));
         let text = Zeroizing::new(toml::to_string(self).map_err(Error::internal)?);
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         // The mode above holds for new files only.
-        file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            .map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)
     }
 }
@@ -113,7 +122,9 @@ impl Client {
         let files = [Some(Profile::path_in(&data)), env.profile];
         let mut profile = Profile::default();
         for path in files.into_iter().flatten() {
-            let Some(found) = Profile::read(&path)? else { continue };
+            let Some(found) = Profile::read(&path)? else {
+                continue;
+            };
             let fits = match (&given_server, &found.server) {
                 (Some(wanted), Some(server)) => same_server(wanted, server),
                 (Some(_), None) => false,
@@ -129,7 +140,10 @@ impl Client {
             Some(server) => server,
             // A key that was given by hand goes to no address that a file in some folder names.
             None if own_key => format!("http://{LISTEN}"),
-            None => profile.server.clone().unwrap_or_else(|| format!("http://{LISTEN}")),
+            None => profile
+                .server
+                .clone()
+                .unwrap_or_else(|| format!("http://{LISTEN}")),
         };
         let key = given_key.or_else(|| profile.key.map(Zeroizing::new));
         Self::new(server, key)
@@ -142,15 +156,23 @@ impl Client {
     pub fn new(server: String, key: Option<Zeroizing<String>>) -> Result<Self, Failure> {
         let server = server.trim_end_matches('/').to_owned();
         if !server.starts_with("http://") && !server.starts_with("https://") {
-            return Err(Failure::usage(format!("`{server}` is no server's address: it begins with http:// or https://.")));
+            return Err(Failure::usage(format!(
+                "`{server}` is no server's address: it begins with http:// or https://."
+            )));
         }
-        let builder = reqwest::Client::builder().connect_timeout(CONNECT).timeout(ANSWER);
+        let builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER);
         let builder = match server.starts_with("http://") {
             // Nothing is encrypted, so no root certificates have to be there.
             true => builder.tls_certs_only(Vec::new()),
             false => builder,
         };
-        let builder = if is_loopback(&server) { builder.no_proxy() } else { builder };
+        let builder = if is_loopback(&server) {
+            builder.no_proxy()
+        } else {
+            builder
+        };
         let http = builder.build().map_err(Error::internal)?;
         Ok(Client { http, server, key })
     }
@@ -172,10 +194,19 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn call_with(&self, operation: &str, input: &Value, envelope: &Envelope) -> Result<Value, Failure> {
-        let known = operation.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    pub async fn call_with(
+        &self,
+        operation: &str,
+        input: &Value,
+        envelope: &Envelope,
+    ) -> Result<Value, Failure> {
+        let known = operation
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
         if !known || operation.is_empty() {
-            return Err(Failure::usage(format!("`{operation}` is no name of an operation, such as tasks.list.")));
+            return Err(Failure::usage(format!(
+                "`{operation}` is no name of an operation, such as tasks.list."
+            )));
         }
         let request = self.http.post(format!("{}/api/v1/call/{operation}", self.server));
         let request = match &self.key {
@@ -197,14 +228,23 @@ impl Client {
     ///
     /// # Errors
     /// That it cannot be reached.
-    pub async fn post_raw(&self, path: &str, headers: HeaderMap, body: Vec<u8>) -> Result<RawAnswer, Failure> {
+    pub async fn post_raw(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<RawAnswer, Failure> {
         let request = self.http.post(format!("{}{path}", self.server)).headers(headers);
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let bytes = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Ok(RawAnswer { status, headers, body })
+        Ok(RawAnswer {
+            status,
+            headers,
+            body,
+        })
     }
 
     /// Reads a public path; answers status and body.
@@ -248,11 +288,19 @@ pub async fn call_local(data: &Path, path: &str, input: &impl Serialize) -> Resu
     if std::os::unix::net::UnixStream::connect(&socket).is_err() {
         return Ok(None);
     }
-    let builder = reqwest::Client::builder().no_proxy().tls_certs_only(Vec::new()).timeout(ANSWER);
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only(Vec::new())
+        .timeout(ANSWER);
     let http = builder.unix_socket(socket).build().map_err(Error::internal)?;
     let gone = |_| Failure::unreachable("The server broke off on its local socket.");
     // The host is only a name here.
-    let answer = http.post(format!("http://localhost{path}")).json(input).send().await.map_err(gone)?;
+    let answer = http
+        .post(format!("http://localhost{path}"))
+        .json(input)
+        .send()
+        .await
+        .map_err(gone)?;
     let status = answer.status();
     let bytes = answer.bytes().await.map_err(gone)?;
     match status.is_success() {
@@ -271,7 +319,8 @@ pub fn read_json(text: &str) -> Result<Value, Failure> {
         (_, Some(path)) => (path.to_owned(), read_file(Path::new(path))?),
         _ => ("--input".to_owned(), text.as_bytes().to_vec()),
     };
-    serde_json::from_slice(&bytes).map_err(|error| Failure::usage(format!("{source} is not valid JSON: {error}.")))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::usage(format!("{source} is not valid JSON: {error}.")))
 }
 
 /// Reads a file, or the standard input for `-`.
@@ -301,7 +350,8 @@ pub fn read_stdin() -> Result<Vec<u8>, Failure> {
 }
 
 fn same_server(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
+    one.trim_end_matches('/')
+        .eq_ignore_ascii_case(other.trim_end_matches('/'))
 }
 
 fn is_loopback(server: &str) -> bool {
@@ -325,18 +375,28 @@ mod tests {
 
     #[test]
     fn loopback_is_told_from_the_world() {
-        assert!(is_loopback("http://127.0.0.1:8080") && is_loopback("http://[::1]:1") && is_loopback("http://localhost"));
+        assert!(
+            is_loopback("http://127.0.0.1:8080")
+                && is_loopback("http://[::1]:1")
+                && is_loopback("http://localhost")
+        );
         assert!(!is_loopback("https://work.example.org"));
     }
 
     #[test]
     fn profiles_are_private() {
         let path = std::env::temp_dir().join(format!("{}.toml", synapscale_core::new_id()));
-        let profile = Profile { server: Some("http://h".into()), key: Some("k".into()) };
+        let profile = Profile {
+            server: Some("http://h".into()),
+            key: Some("k".into()),
+        };
         profile.write(&path).expect("written");
         let mode = std::fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(Profile::read(&path).expect("read").expect("there").key.as_deref(), Some("k"));
+        assert_eq!(
+            Profile::read(&path).expect("read").expect("there").key.as_deref(),
+            Some("k")
+        );
         std::fs::remove_file(&path).expect("clean");
         assert!(Profile::read(&path).expect("read").is_none());
     }

@@ -91,9 +91,14 @@ fn confirm(rollback: &Rollback) -> Result<(), Failure> {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("This removes tables with their data. Say --yes if that is meant."));
+        return Err(Failure::usage(
+            "This removes tables with their data. Say --yes if that is meant.",
+        ));
     }
-    eprint!("Undo {} migrations, with the data in their tables? [y/N] ", rollback.steps);
+    eprint!(
+        "Undo {} migrations, with the data in their tables? [y/N] ",
+        rollback.steps
+    );
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
@@ -150,13 +155,21 @@ async fn status(store: &Store, modules: &Modules, json: bool) -> Result<Ended> {
 
 async fn check(store: &Store, modules: &Modules, json: bool) -> Result<Ended> {
     let drift = store.check_schema(&modules.entities()).await?;
-    let security = store.check_row_security().await.err().map(|error| error.message().to_owned());
+    let security = store
+        .check_row_security()
+        .await
+        .err()
+        .map(|error| error.message().to_owned());
     let well = drift.is_empty() && security.is_none();
     if json {
         output::json_line(&json!({ "ok": well, "drift": drift, "row_security": security }))?;
     } else {
         for difference in &drift {
-            let column = difference.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
+            let column = difference
+                .column
+                .as_ref()
+                .map(|column| format!(".{column}"))
+                .unwrap_or_default();
             output::line(format!("{}{column}: {}", difference.table, difference.what));
         }
         if let Some(security) = &security {

@@ -23,12 +23,17 @@ use zeroize::Zeroizing;
 
 const WORKFLOW: &str = include_str!("../../../../examples/issue-triage/workflow.yaml");
 const OPENED: &[u8] = include_bytes!("../../../../examples/issue-triage/inputs/github-issue-opened.json");
-const DUPLICATE: &[u8] = include_bytes!("../../../../examples/issue-triage/inputs/github-issue-duplicate.json");
+const DUPLICATE: &[u8] =
+    include_bytes!("../../../../examples/issue-triage/inputs/github-issue-duplicate.json");
 const EDITED: &[u8] = include_bytes!("../../../../examples/issue-triage/inputs/github-issue-edited.json");
 const CLOSED: &[u8] = include_bytes!("../../../../examples/issue-triage/inputs/github-issue-closed.json");
 
 /// What the sample workspace holds before the first issue comes.
-const SAMPLE_TASKS: &[&str] = &["Plan the next release", "Answer the letter from the auditors", "Order new chairs"];
+const SAMPLE_TASKS: &[&str] = &[
+    "Plan the next release",
+    "Answer the letter from the auditors",
+    "Order new chairs",
+];
 /// The header of an answer to a delivery that names its run.
 const RUN_HEADER: &str = "x-synapscale-run";
 /// How long the server may take to answer at all.
@@ -57,7 +62,10 @@ pub struct Demo {
 
 impl Demo {
     pub async fn run(self) -> Outcome {
-        let log = LogConfig { format: LogFormat::Human, filter: "warn".to_owned() };
+        let log = LogConfig {
+            format: LogFormat::Human,
+            filter: "warn".to_owned(),
+        };
         telemetry::start_log(&log)?;
         let signals = StopSignals::listen()?;
         let mut config = Config::dev(self.data.clone(), self.listen);
@@ -68,8 +76,16 @@ impl Demo {
         let listeners = Listeners::bind(self.listen, Some(&socket)).await?;
         let url = url_of(listeners.address()?);
         let made = first_owner(&app, "owner@example.com", "Demo").await?;
-        remember(app.config(), &url, made.as_ref().map(|made| made.api_key.as_str()))?;
-        let show = Show { client: self.client(&url)?, fresh: made.is_some(), data: self.data.clone() };
+        remember(
+            app.config(),
+            &url,
+            made.as_ref().map(|made| made.api_key.as_str()),
+        )?;
+        let show = Show {
+            client: self.client(&url)?,
+            fresh: made.is_some(),
+            data: self.data.clone(),
+        };
 
         // The show is a client like any other: it talks to the server over HTTP while that serves.
         let end_show = CancellationToken::new();
@@ -89,7 +105,13 @@ impl Demo {
     }
 
     /// Serves until a signal, or until the show says so.
-    async fn serve(&self, app: App, listeners: Listeners, signals: StopSignals, end: CancellationToken) -> Outcome {
+    async fn serve(
+        &self,
+        app: App,
+        listeners: Listeners,
+        signals: StopSignals,
+        end: CancellationToken,
+    ) -> Outcome {
         let shutdown = CancellationToken::new();
         if !self.once {
             let serving = serve_until_told(app, listeners, signals);
@@ -117,7 +139,9 @@ impl Demo {
         let profile = Profile::read(&Profile::path_in(&self.data))?;
         let key = profile.and_then(|profile| profile.key).ok_or_else(|| {
             let data = self.data.display();
-            Failure::usage(format!("The demonstration's key is gone from {data}/cli.toml; delete {data} and start again."))
+            Failure::usage(format!(
+                "The demonstration's key is gone from {data}/cli.toml; delete {data} and start again."
+            ))
         })?;
         Client::new(url.to_owned(), Some(Zeroizing::new(key)))
     }
@@ -140,7 +164,10 @@ struct Hook {
 impl Show {
     async fn run(&self) -> Outcome {
         self.wait_ready().await?;
-        output::line(format!("SynapScale serves {} for this demonstration.", self.client.server()));
+        output::line(format!(
+            "SynapScale serves {} for this demonstration.",
+            self.client.server()
+        ));
         if self.fresh {
             self.make_workspace().await?;
         }
@@ -186,17 +213,26 @@ impl Show {
     }
 
     async fn make_workspace(&self) -> Result<(), Failure> {
-        let project = self.client.call("projects.create", &json!({ "name": "Inbox" })).await?;
+        let project = self
+            .client
+            .call("projects.create", &json!({ "name": "Inbox" }))
+            .await?;
         for title in SAMPLE_TASKS {
             let task = json!({ "project_id": project["id"], "title": title });
             self.client.call("tasks.create", &task).await?;
         }
-        output::line(format!("A workspace was made: the project Inbox with {} tasks.", SAMPLE_TASKS.len()));
+        output::line(format!(
+            "A workspace was made: the project Inbox with {} tasks.",
+            SAMPLE_TASKS.len()
+        ));
         Ok(())
     }
 
     async fn apply(&self, file: &Value) -> Result<Hook, Failure> {
-        let applied = self.client.call("workflows.apply", &json!({ "name": file["name"], "file": file })).await?;
+        let applied = self
+            .client
+            .call("workflows.apply", &json!({ "name": file["name"], "file": file }))
+            .await?;
         output::line(format!(
             "The workflow examples/issue-triage/workflow.yaml is applied as version {}.",
             applied["version"]
@@ -208,7 +244,10 @@ impl Show {
             Some(secret) => secret.to_owned(),
             // Told once, when the hook was made: an earlier demonstration got it.
             None => {
-                let rotated = self.client.call("hooks.rotate_secret", &json!({ "hook_id": hook["id"] })).await?;
+                let rotated = self
+                    .client
+                    .call("hooks.rotate_secret", &json!({ "hook_id": hook["id"] }))
+                    .await?;
                 rotated["secret"].as_str().unwrap_or_default().to_owned()
             }
         };
@@ -219,20 +258,48 @@ impl Show {
     /// Sends `body` as GitHub would, and shows what the run did.
     async fn deliver(&self, file: &Value, hook: &Hook, body: &[u8]) -> Result<Delivered, Failure> {
         let id = new_id().to_string();
-        let signed = sign(Scheme::Github, hook.secret.as_bytes(), &id, Clock::system().now(), body);
+        let signed = sign(
+            Scheme::Github,
+            hook.secret.as_bytes(),
+            &id,
+            Clock::system().now(),
+            body,
+        );
         let mut headers = signed.map_err(|error| Failure::from(Error::internal(error)))?;
         headers.insert("x-github-event", "issues".parse().map_err(Error::internal)?);
-        headers.insert("user-agent", "GitHub-Hookshot/demo".parse().map_err(Error::internal)?);
+        headers.insert(
+            "user-agent",
+            "GitHub-Hookshot/demo".parse().map_err(Error::internal)?,
+        );
         let answer = self.client.post_raw(&hook.path, headers, body.to_vec()).await?;
-        let run = answer.headers.get(RUN_HEADER).and_then(|value| value.to_str().ok());
+        let run = answer
+            .headers
+            .get(RUN_HEADER)
+            .and_then(|value| value.to_str().ok());
         let Some(run_id) = run.and_then(|text| text.parse::<Uuid>().ok()) else {
-            return Err(Failure::of_answer(answer.status, answer.body.to_string().as_bytes()));
+            return Err(Failure::of_answer(
+                answer.status,
+                answer.body.to_string().as_bytes(),
+            ));
         };
-        let follow = Follow { client: &self.client, json: false, through_waits: false, order: order_of(file) };
+        let follow = Follow {
+            client: &self.client,
+            json: false,
+            through_waits: false,
+            order: order_of(file),
+        };
         let (_, run) = follow.watch(run_id).await?;
-        output::line(format!("the sender was answered {} {}", answer.status, output::plain(&answer.body.to_string())));
+        output::line(format!(
+            "the sender was answered {} {}",
+            answer.status,
+            output::plain(&answer.body.to_string())
+        ));
         let task_id = answer.body["task_id"].as_str().map(str::to_owned);
-        Ok(Delivered { run_id, status: run.status, task_id })
+        Ok(Delivered {
+            run_id,
+            status: run.status,
+            task_id,
+        })
     }
 
     /// Shows the task that came of it.
@@ -241,7 +308,11 @@ impl Show {
             return Ok(());
         };
         // Deleted by an approval of an earlier demonstration, perhaps.
-        let Ok(task) = self.client.call("tasks.get", &json!({ "task_id": task_id })).await else {
+        let Ok(task) = self
+            .client
+            .call("tasks.get", &json!({ "task_id": task_id }))
+            .await
+        else {
             return Ok(());
         };
         let text = |name: &str| output::plain(task[name].as_str().unwrap_or_default());

@@ -60,26 +60,48 @@ struct Line {
 
 impl Line {
     fn ok(check: &'static str, detail: impl Into<String>) -> Self {
-        Line { check, status: Status::Ok, detail: detail.into(), advice: None }
+        Line {
+            check,
+            status: Status::Ok,
+            detail: detail.into(),
+            advice: None,
+        }
     }
 
     fn warn(check: &'static str, detail: impl Into<String>, advice: &'static str) -> Self {
-        Line { check, status: Status::Warn, detail: detail.into(), advice: Some(advice) }
+        Line {
+            check,
+            status: Status::Warn,
+            detail: detail.into(),
+            advice: Some(advice),
+        }
     }
 
     fn fail(check: &'static str, detail: impl Into<String>, advice: &'static str) -> Self {
-        Line { check, status: Status::Fail, detail: detail.into(), advice: Some(advice) }
+        Line {
+            check,
+            status: Status::Fail,
+            detail: detail.into(),
+            advice: Some(advice),
+        }
     }
 }
 
 impl Doctor {
     pub async fn run(self) -> Outcome {
         // What the store would warn of, the lines tell.
-        let log = LogConfig { format: LogFormat::Human, filter: "error".to_owned() };
+        let log = LogConfig {
+            format: LogFormat::Human,
+            filter: "error".to_owned(),
+        };
         crate::telemetry::start_log(&log)?;
         let lines = match Config::load_store(&self.store) {
             Ok(config) => examine(&config).await,
-            Err(error) => vec![Line::fail("settings", error.message(), "Mend synapscale.toml or the SYNAPSCALE_… variable.")],
+            Err(error) => vec![Line::fail(
+                "settings",
+                error.message(),
+                "Mend synapscale.toml or the SYNAPSCALE_… variable.",
+            )],
         };
         if self.json {
             output::json_pretty(&lines)?;
@@ -105,7 +127,14 @@ fn print(line: &Line) {
 
 async fn examine(config: &Config) -> Vec<Line> {
     let mut lines = vec![
-        Line::ok("settings", format!("profile {}, roles {}", config.profile.as_str(), config.roles.names().join(", "))),
+        Line::ok(
+            "settings",
+            format!(
+                "profile {}, roles {}",
+                config.profile.as_str(),
+                config.roles.names().join(", ")
+            ),
+        ),
         data_directory(&config.data),
         disk(&config.data),
         master_key(config),
@@ -122,7 +151,10 @@ async fn examine(config: &Config) -> Vec<Line> {
 fn data_directory(data: &Path) -> Line {
     const NAME: &str = "data directory";
     if !data.exists() {
-        return Line::ok(NAME, format!("{} is not there yet; the first start makes it", data.display()));
+        return Line::ok(
+            NAME,
+            format!("{} is not there yet; the first start makes it", data.display()),
+        );
     }
     let probe = data.join(".doctor");
     let written = std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe));
@@ -142,11 +174,16 @@ fn data_directory(data: &Path) -> Line {
 }
 
 fn disk(data: &Path) -> Line {
-    let place = data.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    let place = data
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("."));
     match free_bytes(place) {
-        Ok(free) if free < DISK_LOW_BYTES => {
-            Line::warn("disk", format!("only {} MiB free", free >> 20), "Make room before the database runs full.")
-        }
+        Ok(free) if free < DISK_LOW_BYTES => Line::warn(
+            "disk",
+            format!("only {} MiB free", free >> 20),
+            "Make room before the database runs full.",
+        ),
         Ok(free) => Line::ok("disk", format!("{} MiB free", free >> 20)),
         Err(error) => Line::warn("disk", error.to_string(), "Look whether the disk is mounted."),
     }
@@ -157,14 +194,29 @@ fn master_key(config: &Config) -> Line {
     match &config.master_key {
         MasterKeySource::Given(text) => match MasterKey::from_base64(text) {
             Ok(_) => Line::ok(NAME, "from SYNAPSCALE_MASTER_KEY"),
-            Err(error) => Line::fail(NAME, error.message(), "Set it to 32 bytes in base64: openssl rand -base64 32"),
+            Err(error) => Line::fail(
+                NAME,
+                error.message(),
+                "Set it to 32 bytes in base64: openssl rand -base64 32",
+            ),
         },
-        MasterKeySource::File(path) if !path.exists() => {
-            Line::ok(NAME, format!("{} is not there yet; the first start makes it", path.display()))
-        }
+        MasterKeySource::File(path) if !path.exists() => Line::ok(
+            NAME,
+            format!("{} is not there yet; the first start makes it", path.display()),
+        ),
         MasterKeySource::File(path) => match MasterKey::load_or_create(path) {
-            Ok(_) => Line::ok(NAME, format!("{} is readable by its owner alone; is it in your backup?", path.display())),
-            Err(error) => Line::fail(NAME, error.message(), "Run chmod 600 on it, or restore it from your backup."),
+            Ok(_) => Line::ok(
+                NAME,
+                format!(
+                    "{} is readable by its owner alone; is it in your backup?",
+                    path.display()
+                ),
+            ),
+            Err(error) => Line::fail(
+                NAME,
+                error.message(),
+                "Run chmod 600 on it, or restore it from your backup.",
+            ),
         },
     }
 }
@@ -184,12 +236,23 @@ async fn port(config: &Config) -> Line {
     match answer {
         Ok((200, _)) => Line::ok(NAME, format!("our server answers at {listen}, and is ready")),
         Ok((503, report)) if report["components"].is_array() => {
-            let failing = report["components"].as_array().into_iter().flatten().filter(|part| part["status"] == "fail");
+            let failing = report["components"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|part| part["status"] == "fail");
             let names: Vec<&str> = failing.filter_map(|part| part["name"].as_str()).collect();
-            let detail = format!("our server answers at {listen}, and is not ready: {}", names.join(", "));
+            let detail = format!(
+                "our server answers at {listen}, and is not ready: {}",
+                names.join(", ")
+            );
             Line::fail(NAME, detail, "Its log says more.")
         }
-        _ => Line::fail(NAME, format!("{listen}: {taken}"), "Stop what uses it, or name another with --listen."),
+        _ => Line::fail(
+            NAME,
+            format!("{listen}: {taken}"),
+            "Stop what uses it, or name another with --listen.",
+        ),
     }
 }
 
@@ -197,7 +260,10 @@ async fn database(config: &Config, serving: bool) -> Vec<Line> {
     const NAME: &str = "database";
     match &config.database {
         DatabaseUrl::Sqlite(path) if !path.exists() => {
-            vec![Line::ok(NAME, format!("{} is not there yet; the first start makes it", path.display()))]
+            vec![Line::ok(
+                NAME,
+                format!("{} is not there yet; the first start makes it", path.display()),
+            )]
         }
         _ => match opened(config).await {
             Ok(store) => {
@@ -206,12 +272,22 @@ async fn database(config: &Config, serving: bool) -> Vec<Line> {
                 lines
             }
             Err(error) if error.code() == "database_in_use" && serving => {
-                vec![Line::ok(NAME, "SQLite; the running server has it open, and says that it is well")]
+                vec![Line::ok(
+                    NAME,
+                    "SQLite; the running server has it open, and says that it is well",
+                )]
             }
             Err(error) => {
-                let cause = error.source_text().map(|source| format!(" [{source}]")).unwrap_or_default();
+                let cause = error
+                    .source_text()
+                    .map(|source| format!(" [{source}]"))
+                    .unwrap_or_default();
                 let detail = format!("{}{cause}", error.message());
-                vec![Line::fail(NAME, detail, "Look at the database's own log, and at SYNAPSCALE_DATABASE_URL.")]
+                vec![Line::fail(
+                    NAME,
+                    detail,
+                    "Look at the database's own log, and at SYNAPSCALE_DATABASE_URL.",
+                )]
             }
         },
     }
@@ -220,7 +296,10 @@ async fn database(config: &Config, serving: bool) -> Vec<Line> {
 /// Under a key of its own: nothing is unsealed here, and no key file is to be made.
 async fn opened(config: &Config) -> Result<Store> {
     let secrets = SecretBox::new(&MasterKey::random()?)?;
-    let settings = StoreConfig { connections: 2, ..config.store() };
+    let settings = StoreConfig {
+        connections: 2,
+        ..config.store()
+    };
     Store::open(settings, secrets, Clock::system(), None).await
 }
 
@@ -233,7 +312,10 @@ async fn look_into(store: &Store) -> Vec<Line> {
                 Backend::Sqlite => "SQLite 3.51.3 or newer; synchronous=FULL was read back",
                 Backend::Postgres => "PostgreSQL 15 or newer",
             };
-            lines.push(Line::ok("database", format!("{words}; answers in {:.1} ms", health.latency_ms)));
+            lines.push(Line::ok(
+                "database",
+                format!("{words}; answers in {:.1} ms", health.latency_ms),
+            ));
         }
         Err(error) => lines.push(not_known("database", &error)),
     }
@@ -249,8 +331,15 @@ async fn look_into(store: &Store) -> Vec<Line> {
 }
 
 fn not_known(check: &'static str, error: &Error) -> Line {
-    let cause = error.source_text().map(|source| format!(" [{source}]")).unwrap_or_default();
-    Line::fail(check, format!("{}{cause}", error.message()), "On PostgreSQL the login must own the schema and may create roles.")
+    let cause = error
+        .source_text()
+        .map(|source| format!(" [{source}]"))
+        .unwrap_or_default();
+    Line::fail(
+        check,
+        format!("{}{cause}", error.message()),
+        "On PostgreSQL the login must own the schema and may create roles.",
+    )
 }
 
 async fn schema(store: &Store) -> Line {
@@ -262,8 +351,16 @@ async fn schema(store: &Store) -> Line {
     let unknown = states.iter().filter(|state| !state.known).count();
     match (missing, unknown) {
         (0, 0) => Line::ok("schema", format!("all {} migrations stand", states.len())),
-        (missing, 0) => Line::warn("schema", format!("{missing} migrations are missing"), "Run synapscale db migrate, or start the server."),
-        (_, unknown) => Line::fail("schema", format!("{unknown} migrations are of a newer version"), "Use the newer version."),
+        (missing, 0) => Line::warn(
+            "schema",
+            format!("{missing} migrations are missing"),
+            "Run synapscale db migrate, or start the server.",
+        ),
+        (_, unknown) => Line::fail(
+            "schema",
+            format!("{unknown} migrations are of a newer version"),
+            "Use the newer version.",
+        ),
     }
 }
 
@@ -274,7 +371,11 @@ async fn clocks(store: &Store) -> Line {
         Ok(theirs) => {
             let apart = (Clock::system().now() - theirs).num_milliseconds().abs();
             match apart > CLOCKS_APART_MS {
-                true => Line::warn("clocks", format!("database and server are {apart} ms apart"), "Let both keep time by NTP."),
+                true => Line::warn(
+                    "clocks",
+                    format!("database and server are {apart} ms apart"),
+                    "Let both keep time by NTP.",
+                ),
                 false => Line::ok("clocks", format!("database and server are {apart} ms apart")),
             }
         }
@@ -286,16 +387,22 @@ fn clock() -> Line {
     use chrono::Datelike;
     let now = Clock::system().now();
     match now.year() < FIRST_YEAR {
-        true => Line::fail("clock", format!("shows {now}"), "Set the clock: signatures and expiries depend on it."),
+        true => Line::fail(
+            "clock",
+            format!("shows {now}"),
+            "Set the clock: signatures and expiries depend on it.",
+        ),
         false => Line::ok("clock", now.format("%Y-%m-%d %H:%M:%S UTC").to_string()),
     }
 }
 
 fn open_files() -> Line {
     match getrlimit(Resource::Nofile).current {
-        Some(limit) if limit < FEW_FILES => {
-            Line::warn("open files", format!("{limit} at most"), "Raise it for many connections: ulimit -n 65536, or LimitNOFILE.")
-        }
+        Some(limit) if limit < FEW_FILES => Line::warn(
+            "open files",
+            format!("{limit} at most"),
+            "Raise it for many connections: ulimit -n 65536, or LimitNOFILE.",
+        ),
         Some(limit) => Line::ok("open files", format!("{limit} at most")),
         None => Line::ok("open files", "no limit"),
     }

@@ -41,8 +41,19 @@ impl Failure {
         let message = text("detail").unwrap_or_else(|| format!("The server answered {status}."));
         let code = text("code").unwrap_or_else(|| "unexpected_answer".to_owned());
         let mut fields = Vec::new();
-        for field in problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
-            let part = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        for field in problem
+            .get("errors")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let part = |name: &str| {
+                field
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             fields.push(FieldError {
                 pointer: part("pointer"),
                 code: part("code").into(),
@@ -94,10 +105,16 @@ impl Failure {
     fn render(&self) -> String {
         let mut text = format!("error: {} ({})\n", self.error.message(), self.error.code());
         match &self.places {
-            Some(places) => places.iter().for_each(|place| text.push_str(&format!("  {place}\n"))),
+            Some(places) => places
+                .iter()
+                .for_each(|place| text.push_str(&format!("  {place}\n"))),
             None => {
                 for field in self.error.fields() {
-                    let pointer = if field.pointer.is_empty() { "(the whole)" } else { &field.pointer };
+                    let pointer = if field.pointer.is_empty() {
+                        "(the whole)"
+                    } else {
+                        &field.pointer
+                    };
                     text.push_str(&format!("  {pointer}: {} ({})\n", field.message, field.code));
                 }
             }
@@ -144,14 +161,22 @@ fn advice(code: &str) -> Option<&'static str> {
             "Set SYNAPSCALE_KEY to an API key, or write it into ~/.config/synapscale/profile.toml. Without any key yet: \
              `synapscale admin bootstrap --email E --workspace NAME`."
         }
-        "forbidden" => "Use the key of somebody who may do this; `synapscale call users.me` shows who you are.",
+        "forbidden" => {
+            "Use the key of somebody who may do this; `synapscale call users.me` shows who you are."
+        }
         "database_in_use" => "Stop the other process, or use a command that goes through the running server.",
         "migrations_pending" => "Run `synapscale db migrate`, or set auto_migrate = true.",
         "schema_newer" => "Start the newer version again, or restore the backup that was made before it.",
-        "row_security" => "Run `synapscale db check`; somebody changed the schema by hand. The server does not run unprotected.",
+        "row_security" => {
+            "Run `synapscale db check`; somebody changed the schema by hand. The server does not run unprotected."
+        }
         "listen" => "Name another address with --listen, or stop what uses this one.",
-        "master_key" => "Restore data/master.key from your backup, or set SYNAPSCALE_MASTER_KEY to its content.",
-        "secret_unreadable" => "The master key is another one than the data was sealed with: restore the old one.",
+        "master_key" => {
+            "Restore data/master.key from your backup, or set SYNAPSCALE_MASTER_KEY to its content."
+        }
+        "secret_unreadable" => {
+            "The master key is another one than the data was sealed with: restore the old one."
+        }
         "already_bootstrapped" => "Make further users and keys with `members.add` and `keys.create`.",
         "config" => "`synapscale serve --help` lists the settings.",
         "stale_revision" => "Read it again and repeat the change on what is there now.",
@@ -173,14 +198,27 @@ mod tests {
         let failure = Failure::of_answer(422, body);
         assert_eq!(failure.exit_code(), 2);
         let text = failure.render();
-        assert!(text.contains("/a: Not a number. (type)") && text.contains("request id: r1"), "{text}");
+        assert!(
+            text.contains("/a: Not a number. (type)") && text.contains("request id: r1"),
+            "{text}"
+        );
     }
 
     #[test]
     fn answers_of_strangers_are_no_problem() {
         let failure = Failure::of_answer(502, b"<html>");
-        assert_eq!((failure.exit_code(), failure.error().code()), (4, "unexpected_answer"));
-        assert_eq!(Failure::of_answer(404, b"{\"code\": \"not_found\"}").exit_code(), 1);
-        assert!(Failure::unreachable("gone").render().contains("advice: Start the server"));
+        assert_eq!(
+            (failure.exit_code(), failure.error().code()),
+            (4, "unexpected_answer")
+        );
+        assert_eq!(
+            Failure::of_answer(404, b"{\"code\": \"not_found\"}").exit_code(),
+            1
+        );
+        assert!(
+            Failure::unreachable("gone")
+                .render()
+                .contains("advice: Start the server")
+        );
     }
 }

@@ -68,13 +68,20 @@ impl Follow<'_> {
         }
     }
 
-    async fn ask<T: serde::de::DeserializeOwned>(&self, operation: &str, input: &Value) -> Result<T, Failure> {
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &str,
+        input: &Value,
+    ) -> Result<T, Failure> {
         let answer = self.client.call(operation, input).await?;
         serde_json::from_value(answer).map_err(|error| Error::internal(error).into())
     }
 
     async fn steps(&self, run_id: Uuid) -> Result<Vec<StepView>, Failure> {
-        let mut answer = self.client.call("runs.steps", &json!({ "run_id": run_id })).await?;
+        let mut answer = self
+            .client
+            .call("runs.steps", &json!({ "run_id": run_id }))
+            .await?;
         serde_json::from_value(answer["steps"].take()).map_err(|error| Error::internal(error).into())
     }
 
@@ -89,7 +96,12 @@ impl Follow<'_> {
             .filter(|step| !matches!(step.status, StepStatus::Pending | StepStatus::Skipped))
             .filter(|step| told.get(&key(step)) != Some(&(step.status, step.attempts)))
             .collect();
-        changed.sort_by_key(|step| (last_change(step), self.order.get(&step.node).copied().unwrap_or(usize::MAX)));
+        changed.sort_by_key(|step| {
+            (
+                last_change(step),
+                self.order.get(&step.node).copied().unwrap_or(usize::MAX),
+            )
+        });
         for step in changed {
             told.insert(key(step), (step.status, step.attempts));
             match self.json {
@@ -133,8 +145,12 @@ impl Follow<'_> {
                 "error": run.error,
             }));
         }
-        let took = run.finished_at.map(|end| (end - run.created_at).num_milliseconds());
-        let took = took.map(|ms| format!(" after {}", output::duration(ms))).unwrap_or_default();
+        let took = run
+            .finished_at
+            .map(|end| (end - run.created_at).num_milliseconds());
+        let took = took
+            .map(|ms| format!(" after {}", output::duration(ms)))
+            .unwrap_or_default();
         output::line(format!("run {} {}{took}", run.id, run.status.as_str()));
         if let Some(error) = &run.error {
             output::line(format!("  {}", error_text(error)));
@@ -156,15 +172,23 @@ pub fn order_of(file: &Value) -> HashMap<String, usize> {
             _ => Vec::new(),
         };
         // A port may follow the node's name.
-        names.iter().filter_map(|name| name.split('.').next()).map(str::to_owned).collect()
+        names
+            .iter()
+            .filter_map(|name| name.split('.').next())
+            .map(str::to_owned)
+            .collect()
     };
     // Graphs have no cycles; should this one, the rest is left without a place.
     for _ in 0..=nodes.len() {
         for (name, node) in nodes {
             if !order.contains_key(name) {
-                let places: Option<Vec<usize>> = before(node).iter().map(|name| order.get(name).copied()).collect();
+                let places: Option<Vec<usize>> =
+                    before(node).iter().map(|name| order.get(name).copied()).collect();
                 if let Some(places) = places {
-                    order.insert(name.clone(), places.into_iter().max().map_or(0, |place| place + 1));
+                    order.insert(
+                        name.clone(),
+                        places.into_iter().max().map_or(0, |place| place + 1),
+                    );
                 }
             }
         }
@@ -183,7 +207,10 @@ fn last_change(step: &StepView) -> Option<DateTime<Utc>> {
 /// Whether nothing will happen for a while unless a person acts.
 fn stands_still(steps: &[StepView]) -> bool {
     let soon = Clock::system().now() + SHORT_WAIT;
-    let mut waiting = steps.iter().filter(|step| step.status == StepStatus::Waiting).peekable();
+    let mut waiting = steps
+        .iter()
+        .filter(|step| step.status == StepStatus::Waiting)
+        .peekable();
     waiting.peek().is_some() && waiting.all(|step| step.wait_until.is_none_or(|until| until > soon))
 }
 
@@ -210,7 +237,9 @@ fn step_json(run_id: Uuid, step: &StepView) -> Value {
 }
 
 fn step_line(step: &StepView) -> String {
-    let at = last_change(step).map(|at| at.format("%H:%M:%S%.3f").to_string()).unwrap_or_default();
+    let at = last_change(step)
+        .map(|at| at.format("%H:%M:%S%.3f").to_string())
+        .unwrap_or_default();
     let sign = match step.status {
         StepStatus::Succeeded => "ok  ",
         StepStatus::Failed => "FAIL",
@@ -219,12 +248,23 @@ fn step_line(step: &StepView) -> String {
         StepStatus::Pending | StepStatus::Skipped => "    ",
     };
     let took = duration_ms(step).map(output::duration).unwrap_or_default();
-    format!("{at}  {sign}  {:<20} {:<18} {took:>8}  {}", step.node, step.kind, detail(step)).trim_end().to_owned()
+    format!(
+        "{at}  {sign}  {:<20} {:<18} {took:>8}  {}",
+        step.node,
+        step.kind,
+        detail(step)
+    )
+    .trim_end()
+    .to_owned()
 }
 
 /// What a line tells beyond name and time: the way taken, what came out, what went wrong, or until when it waits.
 fn detail(step: &StepView) -> String {
-    let tries = if step.attempts > 1 { format!("try {}: ", step.attempts) } else { String::new() };
+    let tries = if step.attempts > 1 {
+        format!("try {}: ", step.attempts)
+    } else {
+        String::new()
+    };
     let what = match (step.status, &step.error) {
         (StepStatus::Failed, Some(error)) => error_text(error),
         (StepStatus::Waiting, Some(error)) => format!("is tried again: {}", error_text(error)),
@@ -233,8 +273,16 @@ fn detail(step: &StepView) -> String {
             None => String::new(),
         },
         (StepStatus::Succeeded, _) => {
-            let port = step.port.as_deref().filter(|port| *port != "out").map(|port| format!("-> {port} "));
-            format!("{}{}", port.unwrap_or_default(), step.output.as_ref().map(short).unwrap_or_default())
+            let port = step
+                .port
+                .as_deref()
+                .filter(|port| *port != "out")
+                .map(|port| format!("-> {port} "));
+            format!(
+                "{}{}",
+                port.unwrap_or_default(),
+                step.output.as_ref().map(short).unwrap_or_default()
+            )
         }
         _ => String::new(),
     };
@@ -242,7 +290,9 @@ fn detail(step: &StepView) -> String {
 }
 
 fn error_text(error: &Value) -> String {
-    let message = error["message"].as_str().map_or_else(|| short(error), str::to_owned);
+    let message = error["message"]
+        .as_str()
+        .map_or_else(|| short(error), str::to_owned);
     match error["code"].as_str() {
         Some(code) => output::plain(&format!("{message} ({code})")),
         None => output::plain(&message),

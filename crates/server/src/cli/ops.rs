@@ -33,7 +33,10 @@ impl Ops {
         let operations = match self.ask().await {
             Ok(operations) => operations,
             Err(failure) => {
-                eprintln!("These are the operations of this binary: {}", failure.error().message());
+                eprintln!(
+                    "These are the operations of this binary: {}",
+                    failure.error().message()
+                );
                 own_operations().await?
             }
         };
@@ -70,13 +73,21 @@ async fn list_in(folder: &Path) -> Result<Value> {
     let store = Store::open(config.store(), secrets, Clock::system(), None).await?;
     let registry = Modules::new(&store).registry()?;
     store.close().await;
-    let operations: Vec<_> = registry.listed().map(|operation| OperationInfo::of(operation, true)).collect();
+    let operations: Vec<_> = registry
+        .listed()
+        .map(|operation| OperationInfo::of(operation, true))
+        .collect();
     serde_json::to_value(operations).map_err(Error::internal)
 }
 
 fn table(operations: &Value) -> Vec<String> {
     let rows: Vec<[String; 4]> = operations.as_array().into_iter().flatten().map(row).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths = [width(0), width(1), width(2)];
     rows.iter()
         .map(|[name, effect, permission, title]| {
@@ -89,7 +100,11 @@ fn table(operations: &Value) -> Vec<String> {
 fn row(operation: &Value) -> [String; 4] {
     let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
     let destructive = operation["destructive"].as_bool().unwrap_or(false);
-    let effect = if destructive { format!("{}!", text("effect")) } else { text("effect") };
+    let effect = if destructive {
+        format!("{}!", text("effect"))
+    } else {
+        text("effect")
+    };
     let permission = operation["permission"].as_str().unwrap_or("(public)").to_owned();
     [text("name"), effect, permission, text("title")]
 }
@@ -104,6 +119,9 @@ mod tests {
             {"name": "a.b", "effect": "read", "permission": null, "title": "T", "destructive": false},
             {"name": "long.name", "effect": "write", "permission": "x:y", "title": "U", "destructive": true},
         ]);
-        assert_eq!(table(&operations), ["a.b        read    (public)  T", "long.name  write!  x:y       U"]);
+        assert_eq!(
+            table(&operations),
+            ["a.b        read    (public)  T", "long.name  write!  x:y       U"]
+        );
     }
 }

@@ -26,14 +26,16 @@ pub fn json_pretty(value: &impl Serialize) -> Result<(), Error> {
 
 /// Control characters replaced: what comes from outside must not steer the terminal.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// A duration as people read it.
 pub fn duration(milliseconds: i64) -> String {
     match milliseconds {
         ..1000 => format!("{} ms", milliseconds.max(0)),
-        ..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        1000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
         _ => format!("{} min {} s", milliseconds / 60_000, milliseconds % 60_000 / 1000),
     }
 }

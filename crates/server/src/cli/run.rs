@@ -48,7 +48,10 @@ impl Run {
             .map_err(|_| Failure::usage(format!("{} is not UTF-8.", self.file.display())))?;
         let file = parse_yaml(&text).map_err(|error| in_file(&self.file, &error))?;
         let name = file["name"].as_str().ok_or_else(|| {
-            Failure::usage(format!("{}: The file has no name. Begin it with `name: my-workflow`.", self.file.display()))
+            Failure::usage(format!(
+                "{}: The file has no name. Begin it with `name: my-workflow`.",
+                self.file.display()
+            ))
         })?;
         let input = match &self.input {
             Some(path) => read_input(path)?,
@@ -86,15 +89,26 @@ impl Run {
         let applied = client.call("workflows.apply", &call).await;
         let applied = applied.map_err(|failure| self.with_lines(failure, text))?;
         if self.json {
-            return output::json_line(&json!({ "type": "applied", "applied": applied })).map_err(Failure::from);
+            return output::json_line(&json!({ "type": "applied", "applied": applied }))
+                .map_err(Failure::from);
         }
-        let news = if applied["changed"] == true { "new" } else { "unchanged" };
+        let news = if applied["changed"] == true {
+            "new"
+        } else {
+            "unchanged"
+        };
         output::line(format!("applied {name}, version {} ({news})", applied["version"]));
         for hook in applied["hooks"].as_array().into_iter().flatten() {
             // A secret is told only by the call that makes it.
             if let Some(secret) = hook["secret"].as_str() {
                 let part = |field: &str| hook[field].as_str().unwrap_or_default();
-                output::line(format!("  hook {} ({}): {}{}", part("node"), part("scheme"), client.server(), part("url_path")));
+                output::line(format!(
+                    "  hook {} ({}): {}{}",
+                    part("node"),
+                    part("scheme"),
+                    client.server(),
+                    part("url_path")
+                ));
                 output::line(format!("    its secret, shown this once: {secret}"));
             }
         }
@@ -148,21 +162,37 @@ impl Start {
             .as_object()
             .into_iter()
             .flatten()
-            .filter(|(_, node)| node["kind"].as_str().is_some_and(|kind| kind.starts_with("trigger.")))
+            .filter(|(_, node)| {
+                node["kind"]
+                    .as_str()
+                    .is_some_and(|kind| kind.starts_with("trigger."))
+            })
             .collect();
-        let is_hook = |node: &Value| node["kind"].as_str().is_some_and(|kind| kind.starts_with("trigger.webhook"));
+        let is_hook = |node: &Value| {
+            node["kind"]
+                .as_str()
+                .is_some_and(|kind| kind.starts_with("trigger.webhook"))
+        };
         let manual = triggers.iter().find(|(_, node)| !is_hook(node));
-        let likely = triggers.iter().find(|(_, node)| node["with"]["scheme"] == scheme_like(&input));
+        let likely = triggers
+            .iter()
+            .find(|(_, node)| node["with"]["scheme"] == scheme_like(&input));
         let chosen = match named {
             Some(name) => triggers.iter().find(|(id, _)| *id == name),
             None => manual.or(likely).or(triggers.first()),
         };
         let Some((id, node)) = chosen else {
             // The server knows better what is wrong with the name.
-            return Start { trigger: named.map(str::to_owned), input };
+            return Start {
+                trigger: named.map(str::to_owned),
+                input,
+            };
         };
         let input = if is_hook(node) { as_delivery(input) } else { input };
-        Start { trigger: Some((*id).clone()), input }
+        Start {
+            trigger: Some((*id).clone()),
+            input,
+        }
     }
 }
 
@@ -209,8 +239,18 @@ mod tests {
 
     #[test]
     fn a_manual_trigger_comes_first() {
-        let start = Start::choose(&file(&[("hub", "github"), ("hand", "manual")]), None, json!({"a": 1}));
-        assert_eq!(start, Start { trigger: Some("hand".into()), input: json!({"a": 1}) });
+        let start = Start::choose(
+            &file(&[("hub", "github"), ("hand", "manual")]),
+            None,
+            json!({"a": 1}),
+        );
+        assert_eq!(
+            start,
+            Start {
+                trigger: Some("hand".into()),
+                input: json!({"a": 1})
+            }
+        );
     }
 
     #[test]
@@ -220,10 +260,21 @@ mod tests {
         assert_eq!(start.trigger.as_deref(), Some("lab"));
         assert_eq!(start.input["body"], json!({"object_kind": "issue"}));
         let start = Start::choose(&hooks, None, json!({"repository": {}}));
-        assert_eq!((start.trigger.as_deref(), &start.input["event"]), (Some("hub"), &json!("issues")));
-        assert_eq!(Start::choose(&hooks, None, json!({})).trigger.as_deref(), Some("a_form"));
+        assert_eq!(
+            (start.trigger.as_deref(), &start.input["event"]),
+            (Some("hub"), &json!("issues"))
+        );
+        assert_eq!(
+            Start::choose(&hooks, None, json!({})).trigger.as_deref(),
+            Some("a_form")
+        );
         let whole = json!({"headers": {}, "body": {}});
         assert_eq!(Start::choose(&hooks, Some("hub"), whole.clone()).input, whole);
-        assert_eq!(Start::choose(&hooks, Some("nobody"), json!({})).trigger.as_deref(), Some("nobody"));
+        assert_eq!(
+            Start::choose(&hooks, Some("nobody"), json!({}))
+                .trigger
+                .as_deref(),
+            Some("nobody")
+        );
     }
 }

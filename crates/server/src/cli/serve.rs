@@ -127,9 +127,14 @@ async fn greet(app: &App, url: &str) -> Result<()> {
     let made = first_owner(app, "owner@example.com", "main").await?;
     remember(app.config(), url, made.as_ref().map(|made| made.api_key.as_str()))?;
     let data = app.config().data.display();
-    output::line(format!("SynapScale {VERSION} serves {url} ({}).", app.store().describe()));
+    output::line(format!(
+        "SynapScale {VERSION} serves {url} ({}).",
+        app.store().describe()
+    ));
     let Some(made) = made else {
-        output::line(format!("Client commands find server and key in {data}/cli.toml. Ctrl-C stops."));
+        output::line(format!(
+            "Client commands find server and key in {data}/cli.toml. Ctrl-C stops."
+        ));
         return Ok(());
     };
     let program = std::env::args().next().unwrap_or_else(|| "synapscale".to_owned());

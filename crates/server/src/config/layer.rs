@@ -98,9 +98,16 @@ impl Layer {
             .map_err(|e| Error::new(ErrorKind::Invalid, "config", format!("{shown}: {e}")))?;
         toml::from_str(&text).map_err(|error| {
             // Not the error's own rendering: it quotes the line, which may hold a password.
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let before = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .unwrap_or_default();
             let line = before.matches('\n').count() + 1;
-            Error::new(ErrorKind::Invalid, "config", format!("{shown}, line {line}: {}", error.message()))
+            Error::new(
+                ErrorKind::Invalid,
+                "config",
+                format!("{shown}, line {line}: {}", error.message()),
+            )
         })
     }
 
@@ -215,25 +222,40 @@ impl LimitsLayer {
         let mut within = |setting: &str, value: Option<u64>, least: u64, most: u64| {
             let value = value?;
             if !(least..=most).contains(&value) {
-                problems.add(&format!("limits/{setting}"), format!("From {least} to {most}, not {value}."));
+                problems.add(
+                    &format!("limits/{setting}"),
+                    format!("From {least} to {most}, not {value}."),
+                );
                 return None;
             }
             Some(value)
         };
         let size = |value: Option<u64>, otherwise: usize| {
-            value.and_then(|value| usize::try_from(value).ok()).unwrap_or(otherwise)
+            value
+                .and_then(|value| usize::try_from(value).ok())
+                .unwrap_or(otherwise)
         };
         Limits {
-            body_bytes: size(within("body_bytes", self.body_bytes, 1024, 64 << 20), usual.body_bytes),
+            body_bytes: size(
+                within("body_bytes", self.body_bytes, 1024, 64 << 20),
+                usual.body_bytes,
+            ),
             request: within("request_seconds", self.request_seconds, 1, 600)
                 .map_or(usual.request, Duration::from_secs),
-            event_streams: size(within("event_streams", self.event_streams, 1, 100_000), usual.event_streams),
-            worker_slots: size(within("worker_slots", self.worker_slots, 1, 100_000), usual.worker_slots),
+            event_streams: size(
+                within("event_streams", self.event_streams, 1, 100_000),
+                usual.event_streams,
+            ),
+            worker_slots: size(
+                within("worker_slots", self.worker_slots, 1, 100_000),
+                usual.worker_slots,
+            ),
             database_connections: within("database_connections", self.database_connections, 2, 1000)
                 .and_then(|value| u32::try_from(value).ok()),
             write_queue: within("write_queue", self.write_queue, 1, 1_000_000)
                 .and_then(|value| usize::try_from(value).ok()),
-            drain: within("drain_seconds", self.drain_seconds, 0, 3600).map_or(usual.drain, Duration::from_secs),
+            drain: within("drain_seconds", self.drain_seconds, 0, 3600)
+                .map_or(usual.drain, Duration::from_secs),
             rate_factor: within("rate_factor", self.rate_factor, 0, 1_000_000)
                 .and_then(|value| u32::try_from(value).ok())
                 .unwrap_or(usual.rate_factor),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use synapscale_testkit::{Receiver, TestDb, db_test};
+use synapscale_testkit::{Receiver, db_test};
 
 /// How often the process is killed on each database.
 const KILLS: usize = 20;
@@ -44,7 +44,11 @@ fn workflow(callback: &str) -> Value {
 }
 
 async fn load(url: String, key: String, project: String, number: usize, seen: Arc<Mutex<Acknowledged>>) {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .expect("a client");
     for turn in 0.. {
         let title = format!("run-{number}-{turn}-{}", synapscale_core::new_id());
         let run = client
@@ -65,7 +69,12 @@ async fn load(url: String, key: String, project: String, number: usize, seen: Ar
             { "op": "create", "temp_id": "a", "project_id": project, "body": { "title": title } },
             { "op": "create", "project_id": project, "parent_id": "temp:a", "body": { "title": format!("{title}-child") } },
         ] });
-        let patch = client.post(format!("{url}/api/v1/patches")).bearer_auth(&key).json(&set).send().await;
+        let patch = client
+            .post(format!("{url}/api/v1/patches"))
+            .bearer_auth(&key)
+            .json(&set)
+            .send()
+            .await;
         let Ok(patch) = patch else { return };
         if patch.status().is_success()
             && let Ok(answer) = patch.json::<Value>().await

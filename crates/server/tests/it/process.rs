@@ -17,8 +17,6 @@ const START: Duration = Duration::from_secs(30);
 /// What `admin bootstrap` prints.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Owner {
-    pub workspace_id: String,
-    pub user_id: String,
     pub api_key: String,
 }
 
@@ -39,7 +37,11 @@ pub async fn command(db: &TestDb, args: &[&str]) -> (i32, String, String) {
         .await
         .expect("the binary runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code().unwrap_or(-1),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 fn base(db: &TestDb) -> Command {
@@ -62,7 +64,15 @@ fn free_port() -> u16 {
 pub async fn bootstrap(db: &TestDb) -> Owner {
     let (code, out, err) = command(
         db,
-        &["admin", "bootstrap", "--email", "owner@example.com", "--workspace", "Test", "--json"],
+        &[
+            "admin",
+            "bootstrap",
+            "--email",
+            "owner@example.com",
+            "--workspace",
+            "Test",
+            "--json",
+        ],
     )
     .await;
     assert_eq!(code, 0, "{out}\n{err}");
@@ -95,8 +105,17 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .expect("the binary starts");
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
-        let mut server = Server { child, url: format!("http://{listen}"), key: key.to_owned(), client };
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(30))
+            .build()
+            .expect("a client");
+        let mut server = Server {
+            child,
+            url: format!("http://{listen}"),
+            key: key.to_owned(),
+            client,
+        };
         server.wait_ready(db.folder()).await;
         server
     }
@@ -131,13 +150,19 @@ impl Server {
     /// SIGTERM, and the exit code.
     pub async fn stop(&mut self) -> Option<i32> {
         let pid = self.pid().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .expect("kill runs");
         self.child.wait().await.expect("gone").code()
     }
 
     /// A request with the key.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.key)
+        self.client
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.key)
     }
 
     /// A request without any.
@@ -155,7 +180,8 @@ impl Server {
     /// Sends JSON and takes whatever comes.
     pub async fn try_ask(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
         let request = self.request(method.clone(), path);
-        let request = if method == Method::GET { request } else { request.json(&body) };
+        let bare = [Method::GET, Method::DELETE].contains(&method);
+        let request = if bare { request } else { request.json(&body) };
         let answer = request.send().await.expect("an answer");
         let status = answer.status();
         (status, answer.json().await.unwrap_or(Value::Null))
@@ -169,7 +195,12 @@ impl Server {
     /// Applies a workflow.
     pub async fn apply(&self, file: Value) -> Value {
         let name = file["name"].as_str().expect("a name").to_owned();
-        self.ask(Method::PUT, &format!("/api/v1/workflows/{name}"), json!({ "file": file })).await
+        self.ask(
+            Method::PUT,
+            &format!("/api/v1/workflows/{name}"),
+            json!({ "file": file }),
+        )
+        .await
     }
 
     /// Waits until a run has ended.
@@ -181,7 +212,10 @@ impl Server {
             if ["succeeded", "failed", "cancelled", "paused"].contains(&status.as_str()) {
                 return run;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "the run never ended: {run}");
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "the run never ended: {run}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

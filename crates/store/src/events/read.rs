@@ -98,7 +98,7 @@ impl EventFilter {
             .map(str::trim)
             .filter(|kind| !kind.is_empty())
             .collect();
-        if kinds.len() > MAX_KINDS || !kinds.iter().all(|kind| valid(&kind)) {
+        if kinds.len() > MAX_KINDS || !kinds.iter().all(valid) {
             return Err(Error::invalid(
                 "/kinds",
                 "event_kind",
