@@ -38,6 +38,7 @@ fn is_product_code(path: &str) -> bool {
         && path != format!("{HOME}.rs")
         && !path.starts_with("crates/testkit/")
         && !path.contains("/tests/")
+        && !path.contains("/benches/")
         && name != "tests.rs"
         && !name.ends_with("_test.rs")
         && !name.ends_with("_tests.rs")

@@ -1,0 +1,379 @@
+//! Patches of tasks: their place in the tree, their fields, what is below them.
+
+use super::{Plan, Row, Touch, required};
+use crate::entity::{MAX_DEPTH, task};
+use crate::model::{Priority, TaskStatus};
+use crate::patch::{Op, TaskBody, TaskPatch};
+use crate::query;
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+use synapscale_core::{Result, new_id};
+use synapscale_ops::Patch;
+use synapscale_store::Tx;
+use uuid::Uuid;
+
+impl Plan {
+    pub(super) async fn task(&mut self, tx: &Tx, at: &str, patch: &TaskPatch) -> Result<()> {
+        if patch.op == Op::Create {
+            self.create_task(at, patch);
+            return Ok(());
+        }
+        let pointer = format!("{at}/task_id");
+        let Some(text) = &patch.task_id else {
+            self.fault(pointer, "required", "This needs a task_id.");
+            return Ok(());
+        };
+        let Some(id) = self.resolve(&pointer, text) else {
+            return Ok(());
+        };
+        let found = self
+            .tasks
+            .get(&id)
+            .map(|row| (row.after.clone(), row.before.as_ref().map(|b| b.revision)));
+        let Some((row, seen)) = found else {
+            self.fault(pointer, "not_found", "There is no such task.");
+            return Ok(());
+        };
+        self.check_revision(at, "task", patch.expected_revision, seen.unwrap_or(row.revision));
+        match (patch.op, row.deleted_at.is_some()) {
+            (Op::Restore, true) => self.restore_task(tx, &pointer, &row).await,
+            (Op::Restore, false) => {
+                self.fault(pointer, "not_deleted", "This task is not deleted.");
+                Ok(())
+            }
+            (_, true) => {
+                self.fault(pointer, "not_found", "There is no such task.");
+                Ok(())
+            }
+            (Op::Delete, _) => self.delete_task(tx, id).await,
+            _ => self.update_task(tx, at, id, patch).await,
+        }
+    }
+
+    /// The place of a task: its project, its parent and how deep that is.
+    fn place(
+        &mut self,
+        at: &str,
+        project: Option<&String>,
+        parent: Option<&String>,
+    ) -> Option<(Uuid, Option<Uuid>, i64)> {
+        let (pointer_p, pointer_t) = (format!("{at}/project_id"), format!("{at}/parent_id"));
+        let project = match project {
+            Some(text) => Some(self.resolve(&pointer_p, text)?),
+            None => None,
+        };
+        let Some(parent) = parent else {
+            let Some(project) = project else {
+                self.fault(pointer_p, "required", "A task needs a project or a parent.");
+                return None;
+            };
+            let there = self
+                .projects
+                .get(&project)
+                .is_some_and(|row| row.after.deleted_at.is_none());
+            if !there {
+                self.fault(pointer_p, "not_found", "There is no such project.");
+                return None;
+            }
+            return Some((project, None, 0));
+        };
+        let parent = self.resolve(&pointer_t, parent)?;
+        let above = self
+            .tasks
+            .get(&parent)
+            .filter(|row| row.after.deleted_at.is_none())
+            .map(|row| row.after.clone());
+        let Some(above) = above else {
+            self.fault(pointer_t, "not_found", "There is no such task.");
+            return None;
+        };
+        if project.is_some_and(|project| project != above.project_id) {
+            self.fault(pointer_p, "mismatch", "The parent belongs to another project.");
+            return None;
+        }
+        Some((above.project_id, Some(parent), above.depth + 1))
+    }
+
+    fn too_deep(&mut self, at: &str) {
+        let message = format!("Tasks may be {MAX_DEPTH} levels below the top; this would be deeper.");
+        self.fault(format!("{at}/parent_id"), "too_deep", message);
+    }
+
+    fn create_task(&mut self, at: &str, patch: &TaskPatch) {
+        if patch.task_id.is_some() {
+            self.fault(
+                format!("{at}/task_id"),
+                "unexpected",
+                "A new task gets its id by itself.",
+            );
+        }
+        let place = self.place(at, patch.project_id.as_ref(), patch.parent_id.value());
+        let (project_id, parent_id, depth) = place.unwrap_or((Uuid::nil(), None, 0));
+        if depth > MAX_DEPTH {
+            self.too_deep(at);
+        }
+        let id = new_id();
+        let mut after = task::Model {
+            tenant_id: Uuid::nil(),
+            id,
+            project_id,
+            parent_id,
+            title: String::new(),
+            description: None,
+            status: TaskStatus::Todo.as_str().to_owned(),
+            priority: Priority::Medium.as_str().to_owned(),
+            priority_rank: Priority::Medium.rank(),
+            assignee: None,
+            due_date: None,
+            estimated_minutes: None,
+            actual_minutes: None,
+            tags: json!([]),
+            metadata: json!({}),
+            integration_ids: json!({}),
+            depth,
+            created_at: self.now,
+            updated_at: self.now,
+            created_by: self.by.clone(),
+            revision: 1,
+            deleted_at: None,
+            delete_group: None,
+        };
+        self.set_task(
+            at,
+            &mut after,
+            patch.body.as_ref().unwrap_or(&TaskBody::default()),
+        );
+        if after.title.trim().is_empty() {
+            self.fault(format!("{at}/body/title"), "required", "A task needs a title.");
+        }
+        self.name(at, patch.temp_id.as_ref(), id);
+        self.tasks.insert(
+            id,
+            Row {
+                before: None,
+                after,
+                op: Some(Op::Create),
+            },
+        );
+        self.created.push(id);
+    }
+
+    fn set_task(&mut self, at: &str, row: &mut task::Model, body: &TaskBody) {
+        let at_body = format!("{at}/body");
+        let mut faults = Vec::new();
+        required(
+            &mut faults,
+            &at_body,
+            "title",
+            &body.title,
+            &mut row.title,
+            Clone::clone,
+        );
+        body.description.apply(&mut row.description);
+        required(
+            &mut faults,
+            &at_body,
+            "status",
+            &body.status,
+            &mut row.status,
+            |s| s.as_str().to_owned(),
+        );
+        required(
+            &mut faults,
+            &at_body,
+            "priority",
+            &body.priority,
+            &mut row.priority,
+            |p| p.as_str().to_owned(),
+        );
+        row.priority_rank = Priority::parse(&row.priority).rank();
+        body.assignee.apply(&mut row.assignee);
+        body.due_date.apply(&mut row.due_date);
+        body.estimated_minutes.apply(&mut row.estimated_minutes);
+        body.actual_minutes.apply(&mut row.actual_minutes);
+        required(&mut faults, &at_body, "tags", &body.tags, &mut row.tags, |tags| {
+            json!(tags)
+        });
+        required(
+            &mut faults,
+            &at_body,
+            "metadata",
+            &body.metadata,
+            &mut row.metadata,
+            |map| json!(map),
+        );
+        required(
+            &mut faults,
+            &at_body,
+            "integration_ids",
+            &body.integration_ids,
+            &mut row.integration_ids,
+            |ids| json!(ids),
+        );
+        self.faults.extend(faults);
+        let metadata = row.metadata.clone();
+        self.metadata(at, &metadata);
+    }
+
+    async fn update_task(&mut self, tx: &Tx, at: &str, id: Uuid, patch: &TaskPatch) -> Result<()> {
+        let moves = patch.project_id.is_some() || !patch.parent_id.is_absent();
+        if patch.body.is_none() && !moves {
+            self.fault(
+                format!("{at}/body"),
+                "required",
+                "An update needs a body, a parent or a project.",
+            );
+            return Ok(());
+        }
+        if moves {
+            self.move_task(tx, at, id, patch).await?;
+        }
+        let Some(mut row) = self.tasks.remove(&id) else {
+            return Ok(());
+        };
+        if let Some(body) = &patch.body {
+            self.set_task(at, &mut row.after, body);
+        }
+        row.touch(Op::Update, self.now);
+        self.tasks.insert(id, row);
+        Ok(())
+    }
+
+    /// Moves a task with all below it, if that makes neither a circle nor a tree that is too deep.
+    async fn move_task(&mut self, tx: &Tx, at: &str, id: Uuid, patch: &TaskPatch) -> Result<()> {
+        // Two moves at once could each be right and together make a circle.
+        tx.lock("work/tree").await?;
+        self.load_subtree(tx, id).await?;
+        let Some(row) = self.tasks.get(&id).map(|row| row.after.clone()) else {
+            return Ok(());
+        };
+        let project = patch.project_id.clone().or_else(|| match patch.parent_id {
+            Patch::Null => Some(row.project_id.to_string()),
+            _ => None,
+        });
+        let Some((project_id, parent_id, depth)) = self.place(at, project.as_ref(), patch.parent_id.value())
+        else {
+            return Ok(());
+        };
+        let below = self.subtree(id);
+        if parent_id.is_some_and(|parent| below.contains(&parent)) {
+            self.fault(
+                format!("{at}/parent_id"),
+                "cycle",
+                "A task cannot be moved below itself.",
+            );
+            return Ok(());
+        }
+        let deeper = depth - row.depth;
+        let deepest = below
+            .iter()
+            .filter_map(|id| self.tasks.get(id))
+            .map(|row| row.after.depth)
+            .max()
+            .unwrap_or(0);
+        if deepest + deeper > MAX_DEPTH {
+            self.too_deep(at);
+            return Ok(());
+        }
+        let now = self.now;
+        for task in &below {
+            if let Some(row) = self.tasks.get_mut(task) {
+                row.after.depth += deeper;
+                row.after.project_id = project_id;
+                if *task == id {
+                    row.after.parent_id = parent_id;
+                } else {
+                    row.touch(Op::Update, now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_subtree(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
+        for row in query::subtree(tx, id).await? {
+            self.tasks.entry(row.id).or_insert_with(|| Row {
+                before: Some(row.clone()),
+                after: row,
+                op: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// The task and the living ones below it, as the plan has them now.
+    fn subtree(&self, id: Uuid) -> HashSet<Uuid> {
+        let mut children: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        for (child, row) in self
+            .tasks
+            .iter()
+            .filter(|(_, row)| row.after.deleted_at.is_none())
+        {
+            if let Some(parent) = row.after.parent_id {
+                children.entry(parent).or_default().push(*child);
+            }
+        }
+        let (mut found, mut open) = (HashSet::from([id]), vec![id]);
+        while let Some(next) = open.pop() {
+            for child in children.get(&next).into_iter().flatten() {
+                if found.insert(*child) {
+                    open.push(*child);
+                }
+            }
+        }
+        found
+    }
+
+    async fn delete_task(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
+        self.load_subtree(tx, id).await?;
+        let (group, now) = (self.group.0, self.now);
+        for task in self.subtree(id) {
+            if let Some(row) = self.tasks.get_mut(&task) {
+                row.after.deleted_at = Some(now);
+                row.after.delete_group = Some(group);
+                row.touch(Op::Delete, now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore_task(&mut self, tx: &Tx, pointer: &str, row: &task::Model) -> Result<()> {
+        self.restore(tx, row.delete_group).await?;
+        if let Some(parent) = row.parent_id {
+            self.load_rows(tx, parent).await?;
+        }
+        let parent_gone = row.parent_id.is_some_and(|parent| {
+            self.tasks
+                .get(&parent)
+                .is_none_or(|above| above.after.deleted_at.is_some())
+        });
+        let project_gone = self
+            .projects
+            .get(&row.project_id)
+            .is_none_or(|above| above.after.deleted_at.is_some());
+        if parent_gone || project_gone {
+            self.fault(
+                pointer,
+                "parent_deleted",
+                "What it belongs to is deleted; restore that first.",
+            );
+        }
+        Ok(())
+    }
+
+    async fn load_rows(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
+        if !self.tasks.contains_key(&id) {
+            for row in query::tasks_by_id(tx, vec![id]).await? {
+                self.tasks.insert(
+                    row.id,
+                    Row {
+                        before: Some(row.clone()),
+                        after: row,
+                        op: None,
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+}
