@@ -122,6 +122,12 @@ pub(crate) fn inverse(plan: &Plan) -> PatchSet {
             _ => {}
         }
     }
+    // What comes back first can be moved to again; what goes last takes nothing along that is still needed.
+    set.task_patches.sort_by_key(|patch| match patch.op {
+        Op::Restore => 0,
+        Op::Create | Op::Update => 1,
+        Op::Delete => 2,
+    });
     set
 }
 

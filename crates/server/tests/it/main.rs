@@ -5,3 +5,4 @@ mod crash;
 mod main_job;
 mod process;
 mod tenants;
+mod work;
