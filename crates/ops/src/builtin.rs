@@ -15,6 +15,7 @@ use synapscale_core::Effect;
 pub fn module() -> Module {
     Module::new("ops")
         .operation(list())
+        .operations(crate::log::operations())
         .event::<AccessDenied>()
         .migrations(idempotency::migrations())
         .entities(idempotency::entities())

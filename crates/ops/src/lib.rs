@@ -9,6 +9,7 @@ mod gate;
 mod idempotency;
 pub mod json_guard;
 mod limits;
+mod log;
 mod module;
 mod operation;
 mod outcome;

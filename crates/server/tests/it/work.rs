@@ -205,3 +205,29 @@ db_test! {
         }
     }
 }
+
+db_test! {
+    async fn the_audit_trail_tells_who_changed_what(db: TestDb) {
+        let server = Server::fresh(db).await;
+        let project = project(&server).await;
+        let path = format!("/api/v1/projects/{project}");
+        server.ask(Method::PATCH, &path, json!({ "name": "Renamed" })).await;
+        // On PostgreSQL the log shows what no running transaction can still precede.
+        let mut last = Value::Null;
+        for _ in 0..100 {
+            last = server.get("/api/v1/audit?kinds=project.*&limit=1").await;
+            if last["items"][0]["kind"] == "project.updated" {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let event = &last["items"][0];
+        assert_eq!(event["changes"]["name"], json!({ "before": "P", "after": "Renamed" }), "{last}");
+        assert_eq!(event["subject"], json!(format!("project:{project}")));
+        assert_eq!(event["channel"], "rest");
+        let older = server.get(&format!("/api/v1/audit?kinds=project.*&since={}", last["next_cursor"].as_str().expect("a cursor"))).await;
+        assert_eq!(older["items"][0]["kind"], "project.created", "{older}");
+        let first = server.get("/api/v1/events?kinds=project.*&limit=1").await;
+        assert_eq!(first["items"][0]["kind"], "project.created");
+    }
+}

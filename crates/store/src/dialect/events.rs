@@ -12,7 +12,10 @@ const COLUMNS: &str = "seq, tenant_id, id, kind, version, subject, actor_kind, a
 
 /// What a page of the log is asked for.
 pub(crate) struct Page<'a> {
-    pub after: Position,
+    /// Where to go on; from the end that reading begins at if none.
+    pub from: Option<Position>,
+    /// From the newest to the oldest.
+    pub newest_first: bool,
     /// The epoch that new rows get; rows of older epochs are all settled.
     pub epoch: i64,
     pub kinds: &'a [String],
@@ -47,20 +50,33 @@ pub(crate) fn page(tx: &Tx, page: &Page<'_>) -> Statement {
     if tx.ctx().privilege() == Privilege::Tenant {
         conditions.push(format!("tenant_id = {}", v.bind(tx.ctx().tenant().0)));
     }
+    let (beyond, direction) = if page.newest_first {
+        ("<", " DESC")
+    } else {
+        (">", "")
+    };
     let (order, extra) = match tx.backend() {
         Backend::Sqlite => {
-            conditions.push(format!("seq > {}", v.bind(page.after.seq)));
-            ("seq", "0 AS epoch, 0 AS xid")
+            if let Some(from) = page.from {
+                conditions.push(format!("seq {beyond} {}", v.bind(from.seq)));
+            }
+            (format!("seq{direction}"), "0 AS epoch, 0 AS xid")
         }
         Backend::Postgres => {
-            conditions.push(format!(
-                "(epoch, xid, seq) > ({}, {}, {})",
-                v.bind(page.after.epoch),
-                v.bind(page.after.xid),
-                v.bind(page.after.seq)
-            ));
+            if let Some(from) = page.from {
+                let place = format!(
+                    "{}, {}, {}",
+                    v.bind(from.epoch),
+                    v.bind(from.xid),
+                    v.bind(from.seq)
+                );
+                conditions.push(format!("(epoch, xid, seq) {beyond} ({place})"));
+            }
             conditions.push(format!("(epoch < {} OR {SETTLED})", v.bind(page.epoch)));
-            ("epoch, xid, seq", "epoch, xid")
+            (
+                format!("epoch{direction}, xid{direction}, seq{direction}"),
+                "epoch, xid",
+            )
         }
     };
     if !page.kinds.is_empty() {

@@ -190,12 +190,14 @@ pub(crate) async fn identify(store: &Store) -> Result<()> {
 }
 
 pub(crate) fn identity(store: &Store) -> Result<LogIdentity> {
-    store.shared().log.get().copied().ok_or_else(|| {
-        Error::unavailable(
-            "not_migrated",
-            "The database has not been migrated: run `synapscale db migrate`.",
-        )
-    })
+    store.shared().log.get().copied().ok_or_else(not_migrated)
+}
+
+fn not_migrated() -> Error {
+    Error::unavailable(
+        "not_migrated",
+        "The database has not been migrated: run `synapscale db migrate`.",
+    )
 }
 
 impl Store {

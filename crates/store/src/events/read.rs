@@ -1,7 +1,7 @@
 //! Reading the log by cursor.
 
 use super::cursor::{Cursor, LogIdentity, Position};
-use super::{EVENTS, Follower, identity};
+use super::{EVENTS, Follower, not_migrated};
 use crate::dialect::events as sql;
 use crate::errors::IntoCore;
 use crate::store::Store;
@@ -124,33 +124,12 @@ impl Store {
         filter: &EventFilter,
         limit: u32,
     ) -> Result<EventBatch> {
-        let log = identity(self)?;
-        let start = match since {
-            None => Cursor {
-                log: log.id,
-                position: Position::default(),
-            },
-            Some(cursor) if cursor.same_log(log.id) => Cursor {
-                log: log.id,
-                position: cursor.position,
-            },
-            Some(_) => {
-                return Err(Error::invalid(
-                    "/since",
-                    "cursor",
-                    "This cursor belongs to another database.",
-                ));
-            }
-        };
-        let filter = std::sync::Arc::new(filter.clone());
-        let events = self
-            .read(ctx, |tx| {
-                let filter = filter.clone();
-                async move { page(&tx, log, start, &filter, limit).await }
-            })
-            .await?;
-        let next = events.last().map_or(start, |event| event.cursor);
-        Ok(EventBatch { events, next })
+        let (since, filter) = (since.copied(), std::sync::Arc::new(filter.clone()));
+        self.read(ctx, |tx| {
+            let filter = filter.clone();
+            async move { tx.events(since.as_ref(), &filter, limit, false).await }
+        })
+        .await
     }
 
     /// Follows the log from `since`.
@@ -159,27 +138,53 @@ impl Store {
     }
 }
 
-async fn page(
-    tx: &Tx,
-    log: LogIdentity,
-    start: Cursor,
-    filter: &EventFilter,
-    limit: u32,
-) -> Result<Vec<Event>> {
-    let statement = sql::page(
-        tx,
-        &sql::Page {
-            after: start.position,
-            epoch: log.epoch,
-            kinds: &filter.kinds,
-            subject: filter.subject.as_deref(),
-            limit: u64::from(limit.clamp(1, MAX_BATCH)),
-        },
-    );
-    let rows = tx.query_all_raw(statement).await.map_err(IntoCore::into_core)?;
-    rows.iter()
-        .map(|row| event(row, log).map_err(IntoCore::into_core))
-        .collect()
+impl Tx {
+    /// Events beyond `from`, or from the log's beginning (its end, with `newest_first`) if none. An elevated context
+    /// reads all tenants.
+    ///
+    /// # Errors
+    /// `cursor` when `from` is of another log.
+    pub async fn events(
+        &self,
+        from: Option<&Cursor>,
+        filter: &EventFilter,
+        limit: u32,
+        newest_first: bool,
+    ) -> Result<EventBatch> {
+        let log = self.shared().log.get().copied().ok_or_else(not_migrated)?;
+        if from.is_some_and(|cursor| !cursor.same_log(log.id)) {
+            return Err(Error::invalid(
+                "/since",
+                "cursor",
+                "This cursor belongs to another database.",
+            ));
+        }
+        let statement = sql::page(
+            self,
+            &sql::Page {
+                from: from.map(|cursor| cursor.position),
+                newest_first,
+                epoch: log.epoch,
+                kinds: &filter.kinds,
+                subject: filter.subject.as_deref(),
+                limit: u64::from(limit.clamp(1, MAX_BATCH)),
+            },
+        );
+        let rows = self.query_all_raw(statement).await.map_err(IntoCore::into_core)?;
+        let events: Vec<Event> = rows
+            .iter()
+            .map(|row| event(row, log).map_err(IntoCore::into_core))
+            .collect::<Result<_>>()?;
+        let start = from.map_or_else(Position::default, |cursor| cursor.position);
+        let next = events.last().map_or(
+            Cursor {
+                log: log.id,
+                position: start,
+            },
+            |event| event.cursor,
+        );
+        Ok(EventBatch { events, next })
+    }
 }
 
 fn event(row: &QueryResult, log: LogIdentity) -> Result<Event, sea_orm::DbErr> {
