@@ -16,7 +16,7 @@ use sqlx::postgres::PgPool;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use synapscale_core::{Clock, Ctx, Error, Result};
+use synapscale_core::{Clock, Ctx, Error, Privilege, Result};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
@@ -38,8 +38,16 @@ struct Inner {
 
 enum Engine {
     Sqlite(SqliteFile),
-    Postgres(PgPool),
+    Postgres {
+        pool: PgPool,
+        /// For the system's own reads. A write that holds one of `pool` may need one, such as for its publisher's
+        /// permissions; with a single pool, enough writers at once would wait for one another for ever.
+        control: PgPool,
+    },
 }
+
+/// Connections for the system's own reads on PostgreSQL.
+const CONTROL_CONNECTIONS: u32 = 4;
 
 /// What every transaction needs from its store.
 pub(crate) struct Shared {
@@ -108,7 +116,16 @@ impl Store {
     ) -> Result<Self> {
         let engine = match &config.url {
             DatabaseUrl::Sqlite(path) => Engine::Sqlite(sqlite::open(path, &config).await?),
-            DatabaseUrl::Postgres(url) => Engine::Postgres(postgres::open(url, &config).await?),
+            DatabaseUrl::Postgres(url) => {
+                let few = StoreConfig {
+                    connections: CONTROL_CONNECTIONS,
+                    ..config.clone()
+                };
+                Engine::Postgres {
+                    pool: postgres::open(url, &config).await?,
+                    control: postgres::open(url, &few).await?,
+                }
+            }
         };
         let shared = Arc::new(Shared {
             secrets,
@@ -118,7 +135,7 @@ impl Store {
             clock,
         });
         let tasks = TaskTracker::new();
-        if let Engine::Postgres(pool) = &engine {
+        if let Engine::Postgres { control: pool, .. } = &engine {
             tasks.spawn(postgres::notify_loop(pool.clone(), shared.wakes.dirty.clone()));
             tasks.spawn(postgres::listen(pool.clone(), shared.wakes.clone()));
         }
@@ -134,7 +151,7 @@ impl Store {
     pub fn backend(&self) -> Backend {
         match self.0.engine {
             Engine::Sqlite(_) => Backend::Sqlite,
-            Engine::Postgres(_) => Backend::Postgres,
+            Engine::Postgres { .. } => Backend::Postgres,
         }
     }
 
@@ -164,13 +181,13 @@ impl Store {
     pub(crate) async fn lend_writer(&self) -> Result<(sqlite::Lease, sqlite::Ticket)> {
         match &self.0.engine {
             Engine::Sqlite(file) => file.writer.lend().await,
-            Engine::Postgres(_) => Err(Error::internal("PostgreSQL has no single writer")),
+            Engine::Postgres { .. } => Err(Error::internal("PostgreSQL has no single writer")),
         }
     }
 
     pub(crate) fn pool(&self) -> Option<&PgPool> {
         match &self.0.engine {
-            Engine::Postgres(pool) => Some(pool),
+            Engine::Postgres { pool, .. } => Some(pool),
             Engine::Sqlite(_) => None,
         }
     }
@@ -218,7 +235,11 @@ impl Store {
                     .map_err(IntoCore::into_core)?;
                 Conn::Reader(reader)
             }
-            Engine::Postgres(pool) => {
+            Engine::Postgres { pool, control } => {
+                let pool = match ctx.privilege() {
+                    Privilege::Tenant => pool,
+                    Privilege::System => control,
+                };
                 let mut conn = pool.acquire().await.map_err(IntoCore::into_core)?;
                 let begun = dialect::postgres::run(&mut conn, &dialect::postgres::begin_read(ctx)).await;
                 if let Err(error) = begun {
@@ -266,7 +287,7 @@ impl Store {
             ctx.time_left()?;
             let outcome = match &self.0.engine {
                 Engine::Sqlite(file) => self.write_sqlite(ctx, file, &work).await,
-                Engine::Postgres(pool) => self.write_postgres(ctx, pool, &work).await,
+                Engine::Postgres { pool, .. } => self.write_postgres(ctx, pool, &work).await,
             };
             match outcome {
                 Err(error) if error.is_transient() && attempt < WRITE_TRIES => {
@@ -391,7 +412,10 @@ impl Store {
     pub async fn close(&self) {
         match &self.0.engine {
             Engine::Sqlite(file) => file.readers.close(self.0.config.connections).await,
-            Engine::Postgres(pool) => pool.close().await,
+            Engine::Postgres { pool, control } => {
+                pool.close().await;
+                control.close().await;
+            }
         }
         self.0.tasks.close();
     }
