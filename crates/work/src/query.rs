@@ -86,28 +86,25 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
     first.column((task::Entity, task::Column::Id)).from(task::Entity);
     live(&mut first);
     first.and_where(Expr::col((task::Entity, task::Column::Id)).eq(root));
+    // CROSS JOIN keeps SQLite to this order: a walk from the tree into the index, never over all tasks.
     let mut below = Query::select();
     below
         .column((task::Entity, task::Column::Id))
-        .from(task::Entity)
-        .inner_join(
-            tree.clone(),
-            Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())),
-        );
+        .from(tree.clone())
+        .cross_join(task::Entity)
+        .and_where(Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())));
     live(&mut below);
     let mut walk = CommonTableExpression::new();
     walk.table_name(tree.clone())
         .column(id.clone())
-        .query(first.union(UnionType::All, below).to_owned());
+        .query(first.union(UnionType::Distinct, below).to_owned());
     let mut clause = WithClause::new();
     clause.recursive(true).cte(walk);
     let mut rows = Query::select();
     rows.columns(task::Column::iter().map(|column| (task::Entity, column)))
-        .from(task::Entity)
-        .inner_join(
-            tree.clone(),
-            Expr::col((task::Entity, task::Column::Id)).equals((tree, id)),
-        );
+        .from(tree.clone())
+        .cross_join(task::Entity)
+        .and_where(Expr::col((task::Entity, task::Column::Id)).equals((tree, id)));
     live(&mut rows);
     rows.order_by((task::Entity, task::Column::Depth), Order::Asc)
         .order_by((task::Entity, task::Column::CreatedAt), Order::Asc)

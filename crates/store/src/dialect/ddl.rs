@@ -16,6 +16,9 @@ pub(crate) fn create(backend: Backend, table: &Table) -> Vec<String> {
         }
     }
     out.extend(table.indexes.iter().map(|index| create_index(table, index)));
+    if backend == Backend::Sqlite && table.sequence.is_none() {
+        out.extend(expected_statistics(table));
+    }
     if backend == Backend::Postgres {
         for name in physical_names(table) {
             out.extend(secure(&name, table));
@@ -28,6 +31,46 @@ pub(crate) fn create(backend: Backend, table: &Table) -> Vec<String> {
         }
     }
     out
+}
+
+/// SQLite without statistics takes a tenant for ten rows and walks all of them where an index would find a few. Until
+/// somebody runs ANALYZE it is told what to expect: many rows, some tenants, narrower with each further column.
+fn expected_statistics(table: &Table) -> Vec<String> {
+    let stat = |columns: usize, across: bool, unique: bool| {
+        let first = usize::from(table.has_tenant() && !across);
+        let widths = (0..columns).map(|column| match column {
+            last if unique && last + 1 == columns => "1",
+            tenant if tenant < first => "100000",
+            next if next == first => "50",
+            _ => "5",
+        });
+        format!("1000000 {}", widths.collect::<Vec<_>>().join(" "))
+    };
+    let key = table.key.len() + usize::from(table.has_tenant());
+    let mut rows = vec![format!(
+        "('{0}', '{0}', '{1}')",
+        table.name,
+        stat(key, false, true)
+    )];
+    for index in &table.indexes {
+        let columns = index.columns.len() + usize::from(table.has_tenant() && !index.across);
+        rows.push(format!(
+            "('{}', '{}', '{}')",
+            table.name,
+            index.name,
+            stat(columns, index.across, index.unique)
+        ));
+    }
+    vec![
+        // Makes the table of statistics if there is none yet.
+        format!("ANALYZE {}", table.name),
+        format!("DELETE FROM sqlite_stat1 WHERE tbl = '{}'", table.name),
+        format!(
+            "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES {}",
+            rows.join(", ")
+        ),
+        "ANALYZE sqlite_schema".to_owned(),
+    ]
 }
 
 /// The statements that take `table` away.
