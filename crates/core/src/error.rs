@@ -135,6 +135,17 @@ impl Error {
         Self::new(ErrorKind::Stale, "stale_revision", message)
     }
 
+    /// The same, of one field of the input.
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        let field = FieldError {
+            pointer: pointer.into(),
+            code: self.code().to_owned().into(),
+            message: self.message().to_owned(),
+        };
+        self.0.fields = vec![field];
+        self
+    }
+
     /// 422 for one field.
     pub fn invalid(
         pointer: impl Into<String>,

@@ -169,7 +169,21 @@ impl Tx {
         if self.inner.backend == Backend::Sqlite {
             return Ok(());
         }
-        self.advisory_lock(format!("{}/{key}", self.ctx.tenant())).await
+        self.advisory_lock(dialect::postgres::ADVISORY_LOCK, format!("{}/{key}", self.ctx.tenant()))
+            .await
+    }
+
+    /// As [`Tx::lock`], but side by side with others that take it shared: it keeps away only who takes the whole lock.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_shared(&self, key: &str) -> Result<()> {
+        if self.inner.backend == Backend::Sqlite {
+            return Ok(());
+        }
+        let key = format!("{}/{key}", self.ctx.tenant());
+        self.advisory_lock(dialect::postgres::ADVISORY_LOCK_SHARED, key)
+            .await
     }
 
     /// As [`Tx::lock`], over all tenants.
@@ -177,15 +191,12 @@ impl Tx {
         if self.inner.backend == Backend::Sqlite {
             return Ok(());
         }
-        self.advisory_lock(key.to_owned()).await
+        self.advisory_lock(dialect::postgres::ADVISORY_LOCK, key.to_owned())
+            .await
     }
 
-    async fn advisory_lock(&self, key: String) -> Result<()> {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            dialect::postgres::ADVISORY_LOCK,
-            [key.into()],
-        );
+    async fn advisory_lock(&self, lock: &'static str, key: String) -> Result<()> {
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, lock, [key.into()]);
         self.execute_raw(statement)
             .await
             .map(|_| ())

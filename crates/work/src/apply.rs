@@ -4,7 +4,7 @@ use crate::entity::{patch_set, project, task};
 use crate::events;
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, RowChange};
-use crate::plan::Plan;
+use crate::plan::{Plan, Sequence, Touch};
 use crate::undo;
 use serde_json::Value;
 use synapscale_core::{Changes, Error, NewEvent, Result, diff, new_id};
@@ -14,10 +14,15 @@ use synapscale_store::{DeleteGroup, Tx};
 use uuid::Uuid;
 
 /// Plans and applies a set, keeps it with its inverse, and tells of it.
-pub(crate) async fn apply(tx: &Tx, set: &PatchSet, undo_of: Option<Uuid>) -> Result<PatchResult> {
-    let plan = Plan::make(tx, set).await?;
+pub(crate) async fn apply(tx: &Tx, set: &PatchSet) -> Result<PatchResult> {
+    let plan = Plan::make(tx, set, Sequence::Given).await?;
+    keep(tx, set, &plan, None).await
+}
+
+/// Writes the plan of `set` and keeps the set with what undoes it.
+pub(crate) async fn keep(tx: &Tx, set: &PatchSet, plan: &Plan, undo_of: Option<Uuid>) -> Result<PatchResult> {
     let id = new_id();
-    let mut result = write(tx, &plan, Some(id)).await?;
+    let mut result = write(tx, plan, Some(id)).await?;
     result.patch_set_id = Some(id);
     let to_json = |value: Result<Value, serde_json::Error>| value.map_err(Error::internal);
     let actor = tx.ctx().principal().unwrap_or(tx.ctx().actor());
@@ -25,7 +30,7 @@ pub(crate) async fn apply(tx: &Tx, set: &PatchSet, undo_of: Option<Uuid>) -> Res
         tenant_id: Uuid::nil(),
         id,
         patches: to_json(serde_json::to_value(set))?,
-        inverse: to_json(serde_json::to_value(undo::inverse(&plan)))?,
+        inverse: to_json(serde_json::to_value(undo::inverse(plan)?))?,
         changes: to_json(serde_json::to_value(&result.changes))?,
         status: "applied".to_owned(),
         undo_of,
@@ -44,8 +49,9 @@ pub(crate) async fn apply(tx: &Tx, set: &PatchSet, undo_of: Option<Uuid>) -> Res
 /// Writes a plan's rows and tells of each.
 pub(crate) async fn write(tx: &Tx, plan: &Plan, set: Option<Uuid>) -> Result<PatchResult> {
     insert(tx, plan).await?;
-    restore(tx, plan).await?;
+    // First the rows that change beyond the marks of a deletion: the other two then pass them by.
     update(tx, plan).await?;
+    restore(tx, plan).await?;
     delete(tx, plan).await?;
     let result = describe(plan);
     for change in &result.changes {
@@ -95,12 +101,12 @@ macro_rules! update_row {
 
 async fn update(tx: &Tx, plan: &Plan) -> Result<()> {
     use synapscale_store::orm::ActiveModelTrait;
-    for row in plan.projects.values().filter(|row| row.op == Some(Op::Update)) {
+    for row in plan.projects.values().filter(|row| row.whole()) {
         if let Some(before) = &row.before {
             update_row!(tx, project, before, row.after);
         }
     }
-    for row in plan.tasks.values().filter(|row| row.op == Some(Op::Update)) {
+    for row in plan.tasks.values().filter(|row| row.whole()) {
         if let Some(before) = &row.before {
             update_row!(tx, task, before, row.after);
         }
@@ -110,6 +116,18 @@ async fn update(tx: &Tx, plan: &Plan) -> Result<()> {
 
 async fn restore(tx: &Tx, plan: &Plan) -> Result<()> {
     for group in &plan.restored {
+        tx.run_update(
+            tx.update::<project::Entity>()
+                .col_expr(project::Column::UpdatedAt, Expr::val(plan.now))
+                .filter(project::Column::DeleteGroup.eq(*group)),
+        )
+        .await?;
+        tx.run_update(
+            tx.update::<task::Entity>()
+                .col_expr(task::Column::UpdatedAt, Expr::val(plan.now))
+                .filter(task::Column::DeleteGroup.eq(*group)),
+        )
+        .await?;
         tx.restore::<project::Entity>(DeleteGroup(*group)).await?;
         tx.restore::<task::Entity>(DeleteGroup(*group)).await?;
     }
@@ -120,24 +138,54 @@ async fn delete(tx: &Tx, plan: &Plan) -> Result<()> {
     let tasks: Vec<Uuid> = plan
         .tasks
         .values()
-        .filter(|row| row.op == Some(Op::Delete) && row.before.is_some())
+        .filter(|row| row.op == Some(Op::Delete) && !row.whole())
         .map(|row| row.after.id)
         .collect();
     for ids in tasks.chunks(500) {
         let these = Expr::col((task::Entity, task::Column::Id)).is_in(ids.iter().copied());
-        tx.soft_delete::<task::Entity>(plan.group, these).await?;
+        all_hit(tx.soft_delete::<task::Entity>(plan.group, these).await?, ids)?;
     }
     let projects: Vec<Uuid> = plan
         .projects
         .values()
-        .filter(|row| row.op == Some(Op::Delete) && row.before.is_some())
+        .filter(|row| row.op == Some(Op::Delete) && !row.whole())
         .map(|row| row.after.id)
         .collect();
     if !projects.is_empty() {
-        let these = Expr::col((project::Entity, project::Column::Id)).is_in(projects);
-        tx.soft_delete::<project::Entity>(plan.group, these).await?;
+        let these = Expr::col((project::Entity, project::Column::Id)).is_in(projects.iter().copied());
+        all_hit(
+            tx.soft_delete::<project::Entity>(plan.group, these).await?,
+            &projects,
+        )?;
+    }
+    // The times that the answer and the events tell.
+    if !tasks.is_empty() {
+        let told = tx
+            .update::<task::Entity>()
+            .col_expr(task::Column::DeletedAt, Expr::val(plan.now))
+            .col_expr(task::Column::UpdatedAt, Expr::val(plan.now))
+            .filter(task::Column::DeleteGroup.eq(plan.group.0));
+        tx.run_update(told).await?;
+    }
+    if !projects.is_empty() {
+        let told = tx
+            .update::<project::Entity>()
+            .col_expr(project::Column::DeletedAt, Expr::val(plan.now))
+            .col_expr(project::Column::UpdatedAt, Expr::val(plan.now))
+            .filter(project::Column::DeleteGroup.eq(plan.group.0));
+        tx.run_update(told).await?;
     }
     Ok(())
+}
+
+/// Somebody else deleted one of the rows between our read and our write: the whole transaction is tried again.
+fn all_hit(hit: u64, ids: &[Uuid]) -> Result<()> {
+    match usize::try_from(hit) == Ok(ids.len()) {
+        true => Ok(()),
+        false => {
+            Err(Error::unavailable("busy_row", "A row changed at the same moment. Try again.").transient())
+        }
+    }
 }
 
 fn fields(value: Option<Value>) -> Value {

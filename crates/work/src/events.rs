@@ -61,6 +61,19 @@ impl EventPayload for PatchSetApplied {
     const ABOUT: &'static str = "A patch set was applied, whole.";
 }
 
+/// A patch set was undone.
+#[derive(Serialize, JsonSchema)]
+pub struct PatchSetUndone {
+    /// The set that undid it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Uuid>,
+}
+
+impl EventPayload for PatchSetUndone {
+    const KIND: &'static str = "patch_set.undone";
+    const ABOUT: &'static str = "A patch set was undone.";
+}
+
 /// Every kind declared here.
 pub fn kinds() -> Vec<EventKind> {
     vec![
@@ -73,5 +86,6 @@ pub fn kinds() -> Vec<EventKind> {
         EventKind::of::<TaskDeleted>(),
         EventKind::of::<TaskRestored>(),
         EventKind::of::<PatchSetApplied>(),
+        EventKind::of::<PatchSetUndone>(),
     ]
 }

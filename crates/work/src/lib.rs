@@ -9,6 +9,7 @@ mod ops;
 mod patch;
 mod plan;
 mod query;
+mod sort;
 mod undo;
 
 pub use model::{Priority, Project, ProjectStatus, Task, TaskNode, TaskStatus};

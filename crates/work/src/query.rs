@@ -3,7 +3,7 @@
 use crate::entity::{patch_set, project, task};
 use crate::model::{Project, Task, TaskNode};
 use crate::ops::{ListProjects, ListTasks};
-use chrono::{DateTime, Utc};
+use crate::sort::{Key, Sort};
 use std::collections::HashMap;
 use synapscale_core::{Error, Result};
 use synapscale_ops::{Page, page};
@@ -94,6 +94,7 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
         .cross_join(task::Entity)
         .and_where(Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())));
     live(&mut below);
+    // Distinct: the walk ends even if the rows should ever form a circle.
     let mut walk = CommonTableExpression::new();
     walk.table_name(tree.clone())
         .column(id.clone())
@@ -222,100 +223,44 @@ pub(crate) async fn projects(tx: &Tx, wanted: &ListProjects) -> Result<Page<Proj
             text,
         ));
     }
-    if let Some(cursor) = &wanted.cursor {
-        let (at, id): (DateTime<Utc>, Uuid) = page::decode(cursor)?;
-        query = query.filter(
-            Condition::any()
-                .add(project::Column::CreatedAt.gt(at))
-                .add(project::Column::CreatedAt.eq(at).and(project::Column::Id.gt(id))),
-        );
-    }
-    let query = query
-        .order_by_asc(project::Column::CreatedAt)
-        .order_by_asc(project::Column::Id)
-        .limit(limit + 1);
-    let rows = query.rows(tx).await?;
-    Ok(Page::cut(rows, limit, |row| (row.created_at, row.id))?.map(Project::from))
+    let sort = Sort::parse(wanted.sort.as_deref(), project::Column::Id, PROJECT_KEYS)?;
+    let query = sort.page(query, wanted.cursor.as_deref())?;
+    let rows = query.limit(limit + 1).rows(tx).await?;
+    Ok(Page::cut(rows, limit, |row| sort.place(row))?.map(Project::from))
 }
 
-/// A list's order: a column, its direction, and how the cursor keeps the place.
-struct Sort {
-    column: task::Column,
-    descending: bool,
-}
-
-impl Sort {
-    fn parse(text: Option<&str>) -> Result<Sort> {
-        let text = text.unwrap_or("created_at");
-        let (descending, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
-        let column = match name {
-            "created_at" => task::Column::CreatedAt,
-            "updated_at" => task::Column::UpdatedAt,
-            "due_date" => task::Column::DueDate,
-            "priority" => task::Column::PriorityRank,
-            "title" => task::Column::Title,
-            _ => {
-                let message =
-                    "Sort by created_at, updated_at, due_date, priority or title, with - for descending.";
-                return Err(Error::invalid("/sort", "one_of", message));
-            }
-        };
-        Ok(Sort { column, descending })
-    }
-
-    /// The row's place: its value in this order, and its id.
-    fn place(&self, row: &task::Model) -> (serde_json::Value, Uuid) {
-        let value = match self.column {
-            task::Column::UpdatedAt => serde_json::json!(row.updated_at),
-            task::Column::DueDate => serde_json::json!(row.due_date),
-            task::Column::PriorityRank => serde_json::json!(row.priority_rank),
-            task::Column::Title => serde_json::json!(row.title),
-            _ => serde_json::json!(row.created_at),
-        };
-        (value, row.id)
-    }
-
-    /// What comes after a place. Rows without a value come last, in either direction.
-    fn after(&self, value: serde_json::Value, id: Uuid) -> Result<Condition> {
-        let bad = || Error::invalid("/cursor", "cursor", "This cursor belongs to another order.");
-        let column = Expr::col((task::Entity, self.column));
-        let same_id = Expr::col((task::Entity, task::Column::Id)).gt(id);
-        if value == serde_json::Value::Null {
-            return Ok(Condition::all().add(column.is_null()).add(same_id));
-        }
-        let value: SimpleExpr = match self.column {
-            task::Column::PriorityRank => Expr::val(value.as_i64().ok_or_else(bad)?),
-            task::Column::Title => Expr::val(value.as_str().ok_or_else(bad)?),
-            _ => Expr::val(serde_json::from_value::<DateTime<Utc>>(value).map_err(|_| bad())?),
-        };
-        let beyond = match self.descending {
-            true => column.clone().lt(value.clone()),
-            false => column.clone().gt(value.clone()),
-        };
-        Ok(Condition::any()
-            .add(beyond)
-            .add(column.clone().is_null())
-            .add(Condition::all().add(column.eq(value)).add(same_id)))
-    }
-
-    fn order(&self, query: Select<task::Entity>) -> Select<task::Entity> {
-        let direction = if self.descending { Order::Desc } else { Order::Asc };
-        query
-            .order_by(Expr::col((task::Entity, self.column)).is_null(), Order::Asc)
-            .order_by(self.column, direction)
-            .order_by_asc(task::Column::Id)
+const fn key<C>(name: &'static str, column: C) -> Key<C> {
+    Key {
+        name,
+        column,
+        gaps: false,
     }
 }
+
+const PROJECT_KEYS: &[Key<project::Column>] = &[
+    key("created_at", project::Column::CreatedAt),
+    key("updated_at", project::Column::UpdatedAt),
+    key("name", project::Column::Name),
+];
+
+const TASK_KEYS: &[Key<task::Column>] = &[
+    key("created_at", task::Column::CreatedAt),
+    key("updated_at", task::Column::UpdatedAt),
+    Key {
+        name: "due_date",
+        column: task::Column::DueDate,
+        gaps: true,
+    },
+    key("priority", task::Column::PriorityRank),
+    key("title", task::Column::Title),
+];
 
 pub(crate) async fn tasks(tx: &Tx, wanted: &ListTasks) -> Result<Page<Task>> {
     let limit = page::limit(wanted.limit);
-    let sort = Sort::parse(wanted.sort.as_deref())?;
-    let mut query = filtered(tx.find_live::<task::Entity>(), wanted);
-    if let Some(cursor) = &wanted.cursor {
-        let (value, id): (serde_json::Value, Uuid) = page::decode(cursor)?;
-        query = query.filter(sort.after(value, id)?);
-    }
-    let rows = sort.order(query).limit(limit + 1).rows(tx).await?;
+    let sort = Sort::parse(wanted.sort.as_deref(), task::Column::Id, TASK_KEYS)?;
+    let query = filtered(tx.find_live::<task::Entity>(), wanted);
+    let query = sort.page(query, wanted.cursor.as_deref())?;
+    let rows = query.limit(limit + 1).rows(tx).await?;
     Ok(Page::cut(rows, limit, |row| sort.place(row))?.map(Task::from))
 }
 

@@ -5,4 +5,5 @@ mod crash;
 mod main_job;
 mod process;
 mod tenants;
+mod undo;
 mod work;

@@ -95,6 +95,8 @@ pub(crate) const XACT_STATUS: &str = "SELECT pg_xact_status($1::text::xid8)";
 pub(crate) const NOW: &str = "SELECT clock_timestamp()";
 
 pub(crate) const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 7213465021))";
+pub(crate) const ADVISORY_LOCK_SHARED: &str =
+    "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 7213465021))";
 
 /// The server's clock plus `ahead`.
 pub(crate) fn time_in(ahead: chrono::Duration) -> sea_orm::sea_query::SimpleExpr {

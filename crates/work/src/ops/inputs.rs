@@ -156,6 +156,9 @@ pub(crate) struct ListProjects {
     /// With this in the name, whatever its case.
     #[schemars(length(min = 1, max = 200))]
     pub text: Option<String>,
+    /// created_at, updated_at or name; `-` in front for descending.
+    #[schemars(length(max = 20))]
+    pub sort: Option<String>,
     /// Most items to return.
     #[schemars(range(min = 1, max = 200))]
     pub limit: Option<u32>,

@@ -9,7 +9,7 @@ use inputs::*;
 use crate::apply::{apply, describe, write};
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, ProjectPatch, TaskPatch};
-use crate::plan::Plan;
+use crate::plan::{Plan, Sequence};
 use crate::{query, undo};
 use std::sync::Arc;
 use synapscale_core::{Error, Result};
@@ -27,7 +27,9 @@ pub(crate) fn all() -> Vec<Operation> {
 
 /// Plans and writes one change; its pointers are the input's own.
 async fn once(tx: &Tx, set: PatchSet) -> Result<PatchResult> {
-    let plan = Plan::make(tx, &set).await.map_err(own_pointers)?;
+    let plan = Plan::make(tx, &set, Sequence::Given)
+        .await
+        .map_err(own_pointers)?;
     write(tx, &plan, None).await
 }
 
@@ -54,7 +56,9 @@ fn own_pointers(error: Error) -> Error {
             .trim_start_matches("/project_patches/0");
         field.pointer = short.trim_start_matches("/body").to_owned();
     }
-    Error::invalid_fields(fields).with_code(error.code().to_owned())
+    Error::invalid_fields(fields)
+        .with_kind(error.kind())
+        .with_code(error.code().to_owned())
 }
 
 fn task_patch(op: Op, id: Uuid, envelope: &Envelope) -> TaskPatch {
@@ -139,7 +143,7 @@ fn projects() -> Vec<Operation> {
                     .map(Project::from)
             }),
         Operation::read("projects.list", "List projects")
-            .about("Lists projects, the oldest first, by status, priority, tag or a text in the name.")
+            .about("Lists projects by status, priority, tag or a text in the name, sorted as asked.")
             .permission("projects:read")
             .rest(Method::GET, "/projects")
             .handle(|tx: Tx, input: Arc<ListProjects>| async move { query::projects(&tx, &input).await }),
@@ -285,6 +289,10 @@ fn changing_tasks() -> Vec<Operation> {
             .rest(Method::POST, "/tasks/{task_id}/restore")
             .handle_with(|tx: Tx, input: Arc<TaskId>, envelope: Envelope| async move {
                 let result = once(&tx, of_task(task_patch(Op::Restore, input.task_id, &envelope))).await?;
+                // The task may have gone with its whole project, which then comes back with it.
+                if !result.projects.is_empty() {
+                    tx.ctx().require("projects:write")?;
+                }
                 Ok(Outcome::Done(Rows {
                     changes: result.changes,
                 }))
@@ -299,14 +307,14 @@ fn patches() -> Vec<Operation> {
             .permission("patches:read")
             .rest(Method::POST, "/patches/preview")
             .handle(|tx: Tx, input: Arc<PatchSet>| async move {
-                Ok(describe(&Plan::make(&tx, &input).await?))
+                Ok(describe(&Plan::make(&tx, &input, Sequence::Given).await?))
             }),
         Operation::write("patches.apply", "Apply a patch set")
             .about("Changes projects and tasks together or not at all. Answers the id by which the set is undone.")
             .permission("patches:write")
             .rest(Method::POST, "/patches")
             .handle(|tx: Tx, input: Arc<PatchSet>| async move {
-                apply(&tx, &input, None).await.map(Outcome::Done)
+                apply(&tx, &input).await.map(Outcome::Done)
             }),
         Operation::write("patches.undo", "Undo a patch set")
             .about("Undoes an applied patch set, unless what it changed was changed since. Undo the undo to redo.")

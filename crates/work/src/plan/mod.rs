@@ -2,9 +2,11 @@
 
 mod projects;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
-use crate::entity::{project, task};
-use crate::patch::{Op, PatchSet};
+use crate::entity::{MAX_DEPTH, project, task};
+use crate::patch::{Op, PatchSet, ProjectPatch};
 use crate::query;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -27,6 +29,15 @@ pub(crate) struct Row<M> {
     pub op: Option<Op>,
 }
 
+/// In which order a set's patches are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sequence {
+    /// Projects, then tasks.
+    Given,
+    /// The same, but projects are deleted last: what was moved into them goes back first.
+    Undo,
+}
+
 /// The rows that a set touches.
 pub(crate) struct Plan {
     pub projects: BTreeMap<Uuid, Row<project::Model>>,
@@ -40,7 +51,8 @@ pub(crate) struct Plan {
     pub restored: Vec<Uuid>,
     faults: Vec<FieldError>,
     stale: Option<Error>,
-    now: DateTime<Utc>,
+    /// When all of it happens.
+    pub now: DateTime<Utc>,
     by: String,
 }
 
@@ -49,13 +61,56 @@ impl Plan {
     ///
     /// # Errors
     /// All faults at once with their pointers; `stale_revision` when only revisions differ.
-    pub async fn make(tx: &Tx, set: &PatchSet) -> Result<Plan> {
+    pub async fn make(tx: &Tx, set: &PatchSet, order: Sequence) -> Result<Plan> {
         let count = set.project_patches.len() + set.task_patches.len();
         if count > MAX_PATCHES {
             return Err(Error::too_large("patch set", format!("{MAX_PATCHES} patches")));
         }
         let actor = tx.ctx().principal().unwrap_or(tx.ctx().actor());
-        let mut plan = Plan {
+        let by = format!("{}:{}", actor.kind.as_str(), actor.id);
+        let mut plan = Plan::empty(tx.ctx().clock().now(), by);
+        if reshapes(set) {
+            // Two moves at once could each be right and together make a circle. The lock comes before the first row is
+            // read: a row read before it may be out of date once the lock is there.
+            tx.lock("work/tree").await?;
+        } else if places(set) {
+            // A new task stands where its parent stands until it is there too; new tasks do not wait for one another.
+            tx.lock_shared("work/tree").await?;
+        }
+        plan.load(tx, set).await?;
+        let last = |patch: &ProjectPatch| order == Sequence::Undo && patch.op == Op::Delete;
+        for (index, patch) in set
+            .project_patches
+            .iter()
+            .enumerate()
+            .filter(|&(_, patch)| !last(patch))
+        {
+            plan.project(tx, &format!("/project_patches/{index}"), patch)
+                .await?;
+        }
+        for (index, patch) in set.task_patches.iter().enumerate() {
+            plan.task(tx, &format!("/task_patches/{index}"), patch).await?;
+        }
+        for (index, patch) in set
+            .project_patches
+            .iter()
+            .enumerate()
+            .filter(|&(_, patch)| last(patch))
+        {
+            plan.project(tx, &format!("/project_patches/{index}"), patch)
+                .await?;
+        }
+        if !plan.faults.is_empty() {
+            return Err(Error::invalid_fields(std::mem::take(&mut plan.faults)));
+        }
+        match plan.stale.take() {
+            Some(stale) => Err(stale),
+            None => Ok(plan),
+        }
+    }
+
+    fn empty(now: DateTime<Utc>, by: String) -> Plan {
+        Plan {
             projects: BTreeMap::new(),
             tasks: BTreeMap::new(),
             created: Vec::new(),
@@ -64,23 +119,8 @@ impl Plan {
             restored: Vec::new(),
             faults: Vec::new(),
             stale: None,
-            now: tx.ctx().clock().now(),
-            by: format!("{}:{}", actor.kind.as_str(), actor.id),
-        };
-        plan.load(tx, set).await?;
-        for (index, patch) in set.project_patches.iter().enumerate() {
-            plan.project(tx, &format!("/project_patches/{index}"), patch)
-                .await?;
-        }
-        for (index, patch) in set.task_patches.iter().enumerate() {
-            plan.task(tx, &format!("/task_patches/{index}"), patch).await?;
-        }
-        if !plan.faults.is_empty() {
-            return Err(Error::invalid_fields(std::mem::take(&mut plan.faults)));
-        }
-        match plan.stale.take() {
-            Some(stale) => Err(stale),
-            None => Ok(plan),
+            now,
+            by,
         }
     }
 
@@ -157,10 +197,16 @@ impl Plan {
 
     fn check_revision(&mut self, at: &str, what: &str, expected: Option<i64>, found: i64) {
         if let Some(expected) = expected.filter(|expected| *expected != found) {
-            let stale = Error::stale(what, expected, found);
-            let told = stale.message().to_owned();
-            tracing::debug!(at, told, "stale patch");
-            self.stale.get_or_insert(stale);
+            self.stale
+                .get_or_insert_with(|| Error::stale(what, expected, found).at(format!("{at}/expected_revision")));
+        }
+    }
+
+    /// What a patch names although its kind has no use for it: better refused than passed by.
+    fn stray(&mut self, at: &str, named: &[(&str, bool)]) {
+        for (field, _) in named.iter().filter(|(_, there)| *there) {
+            let message = format!("A patch of this kind takes no {field}.");
+            self.fault(format!("{at}/{field}"), "unexpected", message);
         }
     }
 
@@ -174,38 +220,132 @@ impl Plan {
         }
     }
 
-    /// Brings back exactly the rows of one delete group.
-    async fn restore(&mut self, tx: &Tx, group: Option<Uuid>) -> Result<()> {
+    fn restored_in_set(&mut self, pointer: &str) {
+        let message = "This set brings it, or something below it, back; it cannot delete it too.";
+        self.fault(pointer, "restored_in_set", message);
+    }
+
+    /// Brings back exactly the rows of one delete group, each below what it belongs to. That may have moved meanwhile, or
+    /// be deleted itself.
+    async fn restore(&mut self, tx: &Tx, pointer: &str, group: Option<Uuid>) -> Result<()> {
         let Some(group) = group else { return Ok(()) };
-        let now = self.now;
-        for row in query::projects_of_group(tx, group).await? {
-            let row = self.projects.entry(row.id).or_insert_with(|| Row {
-                before: Some(row.clone()),
-                after: row,
-                op: None,
-            });
-            row.after.deleted_at = None;
-            row.after.delete_group = None;
-            row.touch(Op::Restore, now);
+        self.hold_projects(query::projects_of_group(tx, group).await?);
+        self.hold_tasks(query::tasks_of_group(tx, group).await?);
+        let (mut above, mut around) = (HashSet::new(), HashSet::new());
+        for row in self.tasks.values().map(|row| &row.after) {
+            if row.delete_group == Some(group) {
+                above.extend(row.parent_id.filter(|id| !self.tasks.contains_key(id)));
+                around.extend(Some(row.project_id).filter(|id| !self.projects.contains_key(id)));
+            }
         }
-        for row in query::tasks_of_group(tx, group).await? {
-            let row = self.tasks.entry(row.id).or_insert_with(|| Row {
-                before: Some(row.clone()),
-                after: row,
-                op: None,
-            });
-            row.after.deleted_at = None;
-            row.after.delete_group = None;
-            row.touch(Op::Restore, now);
-        }
-        self.restored.push(group);
+        let (above, around) = (above.into_iter().collect(), around.into_iter().collect());
+        self.hold_tasks(query::tasks_by_id(tx, above).await?);
+        self.hold_projects(query::projects_by_id(tx, around).await?);
+        self.lift(pointer, group);
         Ok(())
     }
+
+    /// Rows as they stand, unless the plan has them already.
+    fn hold_projects(&mut self, rows: Vec<project::Model>) {
+        for row in rows {
+            self.projects.entry(row.id).or_insert_with(|| Row {
+                before: Some(row.clone()),
+                after: row,
+                op: None,
+            });
+        }
+    }
+
+    fn hold_tasks(&mut self, rows: Vec<task::Model>) {
+        for row in rows {
+            self.tasks.entry(row.id).or_insert_with(|| Row {
+                before: Some(row.clone()),
+                after: row,
+                op: None,
+            });
+        }
+    }
+
+    /// Takes the rows of `group`, all held, out of their deletion.
+    fn lift(&mut self, pointer: &str, group: Uuid) {
+        let now = self.now;
+        for row in self.projects.values_mut() {
+            if row.after.delete_group == Some(group) {
+                row.restore(now);
+            }
+        }
+        let mut tasks: Vec<(i64, Uuid)> = self
+            .tasks
+            .values()
+            .filter(|row| row.after.delete_group == Some(group))
+            .map(|row| (row.after.depth, row.after.id))
+            .collect();
+        // Parents come before children: what is deleted together keeps its depths against one another.
+        tasks.sort_unstable();
+        let (mut homeless, mut deepest) = (false, 0);
+        for (_, id) in tasks {
+            let home = self.home(id);
+            match (home, self.tasks.get_mut(&id)) {
+                (Some((project, depth)), Some(row)) => {
+                    row.after.project_id = project;
+                    row.after.depth = depth;
+                    row.restore(now);
+                    deepest = deepest.max(depth);
+                }
+                _ => homeless = true,
+            }
+        }
+        if homeless {
+            let message = "What it, or something deleted with it, belongs to is deleted; restore that first.";
+            self.fault(pointer, "parent_deleted", message);
+        }
+        if deepest > MAX_DEPTH {
+            let message =
+                "What it belongs to was moved down meanwhile: this would be deeper than tasks may be.";
+            self.fault(pointer, "too_deep", message);
+        }
+        self.restored.push(group);
+    }
+
+    /// The project and the depth that a task has by its living parent or, at the top, by its living project.
+    fn home(&self, id: Uuid) -> Option<(Uuid, i64)> {
+        let row = &self.tasks.get(&id)?.after;
+        match row.parent_id {
+            Some(parent) => self
+                .tasks
+                .get(&parent)
+                .filter(|above| above.after.deleted_at.is_none())
+                .map(|above| (above.after.project_id, above.after.depth + 1)),
+            None => self
+                .projects
+                .get(&row.project_id)
+                .filter(|around| around.after.deleted_at.is_none())
+                .map(|_| (row.project_id, 0)),
+        }
+    }
+}
+
+/// Whether a set moves, deletes or restores anything: whether it may change the shape of a tree that stands.
+fn reshapes(set: &PatchSet) -> bool {
+    let whole = |op: Op| matches!(op, Op::Delete | Op::Restore);
+    set.project_patches.iter().any(|patch| whole(patch.op))
+        || set.task_patches.iter().any(|patch| {
+            let moves = patch.project_id.is_some() || !patch.parent_id.is_absent();
+            whole(patch.op) || (patch.op == Op::Update && moves)
+        })
+}
+
+/// Whether a set puts new tasks into trees that stand.
+fn places(set: &PatchSet) -> bool {
+    set.task_patches.iter().any(|patch| patch.op == Op::Create)
 }
 
 /// What every row can do.
 pub(crate) trait Touch {
     fn touch(&mut self, op: Op, now: DateTime<Utc>);
+    fn delete(&mut self, group: Uuid, now: DateTime<Utc>);
+    fn restore(&mut self, now: DateTime<Utc>);
+    fn whole(&self) -> bool;
 }
 
 macro_rules! touch {
@@ -217,10 +357,45 @@ macro_rules! touch {
                     self.after.revision += 1;
                 }
                 self.after.updated_at = now;
-                self.op = Some(match self.op {
-                    Some(Op::Create) if op == Op::Update => Op::Create,
-                    _ => op,
+                self.op = Some(match (self.op, op) {
+                    (Some(first @ (Op::Create | Op::Restore)), Op::Update) => first,
+                    (_, op) => op,
                 });
+            }
+
+            /// Hides the row. One that the same set made leaves nothing to write or to tell of.
+            fn delete(&mut self, group: Uuid, now: DateTime<Utc>) {
+                self.touch(Op::Delete, now);
+                self.after.deleted_at = Some(now);
+                self.after.delete_group = Some(group);
+                if self.before.is_none() {
+                    self.op = None;
+                }
+            }
+
+            fn restore(&mut self, now: DateTime<Utc>) {
+                self.touch(Op::Restore, now);
+                self.after.deleted_at = None;
+                self.after.delete_group = None;
+            }
+
+            /// Whether more of a standing row changes than the marks of its deletion.
+            fn whole(&self) -> bool {
+                let Some(before) = &self.before else {
+                    return false;
+                };
+                match self.op {
+                    Some(Op::Update) => true,
+                    Some(Op::Delete | Op::Restore) => {
+                        let mut marked = before.clone();
+                        marked.deleted_at = self.after.deleted_at;
+                        marked.delete_group = self.after.delete_group;
+                        marked.revision = self.after.revision;
+                        marked.updated_at = self.after.updated_at;
+                        marked != self.after
+                    }
+                    Some(Op::Create) | None => false,
+                }
             }
         }
     };

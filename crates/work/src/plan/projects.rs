@@ -16,6 +16,8 @@ impl Plan {
             self.create_project(at, patch);
             return Ok(());
         }
+        let body = patch.op != Op::Update && patch.body.is_some();
+        self.stray(at, &[("temp_id", patch.temp_id.is_some()), ("body", body)]);
         let Some(text) = &patch.project_id else {
             self.fault(format!("{at}/project_id"), "required", "This needs a project_id.");
             return Ok(());
@@ -40,7 +42,15 @@ impl Plan {
             seen.unwrap_or(row.revision),
         );
         match (patch.op, row.deleted_at.is_some()) {
-            (Op::Restore, true) => self.restore(tx, row.delete_group).await,
+            (Op::Restore, true) if row.delete_group == Some(self.group.0) => {
+                self.fault(
+                    pointer,
+                    "deleted_in_set",
+                    "This set deletes it; it cannot bring it back too.",
+                );
+                Ok(())
+            }
+            (Op::Restore, true) => self.restore(tx, &pointer, row.delete_group).await,
             (Op::Restore, false) => {
                 self.fault(pointer, "not_deleted", "This project is not deleted.");
                 Ok(())
@@ -49,7 +59,7 @@ impl Plan {
                 self.fault(pointer, "not_found", "There is no such project.");
                 Ok(())
             }
-            (Op::Delete, _) => self.delete_project(tx, id).await,
+            (Op::Delete, _) => self.delete_project(tx, &pointer, id).await,
             _ => {
                 self.update_project(at, id, patch.body.as_ref());
                 Ok(())
@@ -168,7 +178,7 @@ impl Plan {
         self.metadata(at, &metadata);
     }
 
-    async fn delete_project(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
+    async fn delete_project(&mut self, tx: &Tx, pointer: &str, id: Uuid) -> Result<()> {
         for row in query::tasks_of_project(tx, id).await? {
             self.tasks.entry(row.id).or_insert_with(|| Row {
                 before: Some(row.clone()),
@@ -177,19 +187,21 @@ impl Plan {
             });
         }
         let (group, now) = (self.group.0, self.now);
+        let mut restored = false;
         for row in self
             .tasks
             .values_mut()
             .filter(|row| row.after.project_id == id && row.after.deleted_at.is_none())
         {
-            row.after.deleted_at = Some(now);
-            row.after.delete_group = Some(group);
-            row.touch(Op::Delete, now);
+            restored |= row.op == Some(Op::Restore);
+            row.delete(group, now);
         }
         if let Some(row) = self.projects.get_mut(&id) {
-            row.after.deleted_at = Some(now);
-            row.after.delete_group = Some(group);
-            row.touch(Op::Delete, now);
+            restored |= row.op == Some(Op::Restore);
+            row.delete(group, now);
+        }
+        if restored {
+            self.restored_in_set(pointer);
         }
         Ok(())
     }

@@ -18,6 +18,16 @@ impl Plan {
             self.create_task(at, patch);
             return Ok(());
         }
+        let hides = patch.op != Op::Update;
+        self.stray(
+            at,
+            &[
+                ("temp_id", patch.temp_id.is_some()),
+                ("body", hides && patch.body.is_some()),
+                ("project_id", hides && patch.project_id.is_some()),
+                ("parent_id", hides && !patch.parent_id.is_absent()),
+            ],
+        );
         let pointer = format!("{at}/task_id");
         let Some(text) = &patch.task_id else {
             self.fault(pointer, "required", "This needs a task_id.");
@@ -36,7 +46,15 @@ impl Plan {
         };
         self.check_revision(at, "task", patch.expected_revision, seen.unwrap_or(row.revision));
         match (patch.op, row.deleted_at.is_some()) {
-            (Op::Restore, true) => self.restore_task(tx, &pointer, &row).await,
+            (Op::Restore, true) if row.delete_group == Some(self.group.0) => {
+                self.fault(
+                    pointer,
+                    "deleted_in_set",
+                    "This set deletes it; it cannot bring it back too.",
+                );
+                Ok(())
+            }
+            (Op::Restore, true) => self.restore(tx, &pointer, row.delete_group).await,
             (Op::Restore, false) => {
                 self.fault(pointer, "not_deleted", "This task is not deleted.");
                 Ok(())
@@ -45,7 +63,7 @@ impl Plan {
                 self.fault(pointer, "not_found", "There is no such task.");
                 Ok(())
             }
-            (Op::Delete, _) => self.delete_task(tx, id).await,
+            (Op::Delete, _) => self.delete_task(tx, &pointer, id).await,
             _ => self.update_task(tx, at, id, patch).await,
         }
     }
@@ -99,7 +117,7 @@ impl Plan {
         self.fault(format!("{at}/parent_id"), "too_deep", message);
     }
 
-    fn create_task(&mut self, at: &str, patch: &TaskPatch) {
+    pub(super) fn create_task(&mut self, at: &str, patch: &TaskPatch) {
         if patch.task_id.is_some() {
             self.fault(
                 format!("{at}/task_id"),
@@ -241,11 +259,15 @@ impl Plan {
 
     /// Moves a task with all below it, if that makes neither a circle nor a tree that is too deep.
     async fn move_task(&mut self, tx: &Tx, at: &str, id: Uuid, patch: &TaskPatch) -> Result<()> {
-        // Two moves at once could each be right and together make a circle.
-        tx.lock("work/tree").await?;
         self.load_subtree(tx, id).await?;
+        self.relocate(at, id, patch);
+        Ok(())
+    }
+
+    /// The move itself; the subtree is held.
+    pub(super) fn relocate(&mut self, at: &str, id: Uuid, patch: &TaskPatch) {
         let Some(row) = self.tasks.get(&id).map(|row| row.after.clone()) else {
-            return Ok(());
+            return;
         };
         let project = patch.project_id.clone().or_else(|| match patch.parent_id {
             Patch::Null => Some(row.project_id.to_string()),
@@ -253,7 +275,7 @@ impl Plan {
         });
         let Some((project_id, parent_id, depth)) = self.place(at, project.as_ref(), patch.parent_id.value())
         else {
-            return Ok(());
+            return;
         };
         let below = self.subtree(id);
         if parent_id.is_some_and(|parent| below.contains(&parent)) {
@@ -262,7 +284,7 @@ impl Plan {
                 "cycle",
                 "A task cannot be moved below itself.",
             );
-            return Ok(());
+            return;
         }
         let deeper = depth - row.depth;
         let deepest = below
@@ -273,7 +295,7 @@ impl Plan {
             .unwrap_or(0);
         if deepest + deeper > MAX_DEPTH {
             self.too_deep(at);
-            return Ok(());
+            return;
         }
         let now = self.now;
         for task in &below {
@@ -287,7 +309,6 @@ impl Plan {
                 }
             }
         }
-        Ok(())
     }
 
     async fn load_subtree(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
@@ -324,56 +345,23 @@ impl Plan {
         found
     }
 
-    async fn delete_task(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
+    async fn delete_task(&mut self, tx: &Tx, pointer: &str, id: Uuid) -> Result<()> {
         self.load_subtree(tx, id).await?;
+        self.delete_below(pointer, id);
+        Ok(())
+    }
+
+    pub(super) fn delete_below(&mut self, pointer: &str, id: Uuid) {
         let (group, now) = (self.group.0, self.now);
+        let mut restored = false;
         for task in self.subtree(id) {
             if let Some(row) = self.tasks.get_mut(&task) {
-                row.after.deleted_at = Some(now);
-                row.after.delete_group = Some(group);
-                row.touch(Op::Delete, now);
+                restored |= row.op == Some(Op::Restore);
+                row.delete(group, now);
             }
         }
-        Ok(())
-    }
-
-    async fn restore_task(&mut self, tx: &Tx, pointer: &str, row: &task::Model) -> Result<()> {
-        self.restore(tx, row.delete_group).await?;
-        if let Some(parent) = row.parent_id {
-            self.load_rows(tx, parent).await?;
+        if restored {
+            self.restored_in_set(pointer);
         }
-        let parent_gone = row.parent_id.is_some_and(|parent| {
-            self.tasks
-                .get(&parent)
-                .is_none_or(|above| above.after.deleted_at.is_some())
-        });
-        let project_gone = self
-            .projects
-            .get(&row.project_id)
-            .is_none_or(|above| above.after.deleted_at.is_some());
-        if parent_gone || project_gone {
-            self.fault(
-                pointer,
-                "parent_deleted",
-                "What it belongs to is deleted; restore that first.",
-            );
-        }
-        Ok(())
-    }
-
-    async fn load_rows(&mut self, tx: &Tx, id: Uuid) -> Result<()> {
-        if !self.tasks.contains_key(&id) {
-            for row in query::tasks_by_id(tx, vec![id]).await? {
-                self.tasks.insert(
-                    row.id,
-                    Row {
-                        before: Some(row.clone()),
-                        after: row,
-                        op: None,
-                    },
-                );
-            }
-        }
-        Ok(())
     }
 }
