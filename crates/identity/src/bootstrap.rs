@@ -23,8 +23,10 @@ pub struct BootstrapInput {
     pub email: String,
     /// The workspace's name.
     pub workspace: String,
-    /// The owner's password; without one, the key is the only way in.
+    /// The owner's password; without one, the key is the only way in. A user who is known keeps their own.
     pub password: Option<Zeroizing<String>>,
+    /// Whether this is a further workspace, whose owner may be known already, and not the first.
+    pub further: bool,
 }
 
 impl fmt::Debug for BootstrapInput {
@@ -32,6 +34,7 @@ impl fmt::Debug for BootstrapInput {
         f.debug_struct("BootstrapInput")
             .field("email", &self.email)
             .field("workspace", &self.workspace)
+            .field("further", &self.further)
             .finish_non_exhaustive()
     }
 }
@@ -62,12 +65,13 @@ struct Plan {
     user_id: Uuid,
     key_id: Uuid,
     key: FreshKey,
+    further: bool,
 }
 
-/// Makes the first workspace with its owner and a key, in one transaction.
+/// Makes a workspace with its owner and a key, in one transaction.
 ///
 /// # Errors
-/// `already_bootstrapped` when there is any user; what is wrong with a field; a database failure.
+/// `already_bootstrapped` when the first is asked for and there is any user; what is wrong with a field; a database failure.
 pub async fn bootstrap(store: &Store, clock: &Clock, input: BootstrapInput) -> Result<Bootstrapped> {
     let email = rules::email(&input.email, "/email")?;
     let workspace = rules::name(&input.workspace, 200, "/workspace")?;
@@ -86,6 +90,7 @@ pub async fn bootstrap(store: &Store, clock: &Clock, input: BootstrapInput) -> R
         user_id: new_id(),
         key_id: new_id(),
         key: FreshKey::new()?,
+        further: input.further,
     });
     let ctx = Ctx::system(clock.clone()).system_in(workspace_id).elevated();
     let to_write = plan.clone();
@@ -95,17 +100,10 @@ pub async fn bootstrap(store: &Store, clock: &Clock, input: BootstrapInput) -> R
             async move { write(&tx, &plan).await }
         })
         .await;
-    // Two servers that start at once with one configuration: the address is unique, so the second gets here.
-    written.map_err(|error| {
-        if error.code() == "already_exists" {
-            already()
-        } else {
-            error
-        }
-    })?;
+    let user_id = written?;
     Ok(Bootstrapped {
         workspace_id,
-        user_id: plan.user_id,
+        user_id,
         api_key: plan.key.text.clone(),
     })
 }
@@ -117,27 +115,43 @@ fn already() -> Error {
     )
 }
 
-async fn write(tx: &Tx, plan: &Plan) -> Result<()> {
-    if tx.find_as_system::<user::Entity>()?.row(tx).await?.is_some() {
+async fn write(tx: &Tx, plan: &Plan) -> Result<Uuid> {
+    // Two servers that start at once with one configuration must not both be first.
+    tx.lock_globally("identity/bootstrap").await?;
+    if !plan.further && tx.find_as_system::<user::Entity>()?.row(tx).await?.is_some() {
         return Err(already());
     }
-    workspaces::create(tx, &plan.workspace, &rules::slug(&plan.workspace)).await?;
-    let owner = NewUser {
-        id: plan.user_id,
-        email: plan.email.clone(),
-        full_name: None,
-        password_hash: plan.password_hash.clone(),
+    let mut slug = rules::slug(&plan.workspace);
+    if plan.further {
+        // Its name may be another's too; the address by which it is known may not.
+        slug = format!("{slug}-{}", &new_id().simple().to_string()[24..]);
+    }
+    workspaces::create(tx, &plan.workspace, &slug).await?;
+    let known = match plan.further {
+        true => users::by_email(tx, &plan.email).await?,
+        false => None,
     };
-    users::create(tx, owner).await?;
-    members::join(tx, plan.user_id, Role::Owner).await?;
+    let owner = match known {
+        Some(known) => known.id,
+        None => {
+            let owner = NewUser {
+                id: plan.user_id,
+                email: plan.email.clone(),
+                full_name: None,
+                password_hash: plan.password_hash.clone(),
+            };
+            users::create(tx, owner).await?.id
+        }
+    };
+    members::join(tx, owner, Role::Owner).await?;
     let key = NewKey {
         id: plan.key_id,
-        user_id: plan.user_id,
+        user_id: owner,
         name: "First key".to_owned(),
         scopes: vec!["*".to_owned()],
         expires_at: None,
-        created_by: plan.user_id,
+        created_by: owner,
     };
     api_keys::write(tx, key, &plan.key).await?;
-    Ok(())
+    Ok(owner)
 }

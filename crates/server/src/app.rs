@@ -19,7 +19,7 @@ use synapscale_engine::outbound::{Outbound, OutboundPolicy};
 use synapscale_engine::{Engine, EngineConfig, Principals};
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
-use synapscale_ops::{Gate, GateConfig, Registry};
+use synapscale_ops::{Gate, GateConfig, Module, Registry};
 use synapscale_store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -151,8 +151,17 @@ impl App {
     /// # Errors
     /// What keeps the server from starting.
     pub async fn build(config: Config, figures: PrometheusHandle) -> Result<App> {
+        Self::build_with(config, figures, Vec::new()).await
+    }
+
+    /// As [`App::build`], with further modules: how a test, or a build with domains of its own, adds operations.
+    ///
+    /// # Errors
+    /// What keeps the server from starting.
+    pub async fn build_with(config: Config, figures: PrometheusHandle, further: Vec<Module>) -> Result<App> {
         let store = open_store(&config).await?;
-        let modules = Modules::new(&store);
+        let mut modules = Modules::new(&store);
+        modules.list.extend(further);
         let migrations = ready_schema(&config, &store, &modules).await?;
         let rates = config.limits.rates();
         let gate = Gate::new(modules.registry()?, store.clone(), GateConfig { rates });

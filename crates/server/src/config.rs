@@ -341,7 +341,7 @@ impl Config {
             Ok(database) => config.database = database,
             Err(error) => problems.add("database_url", error.message().to_owned()),
         }
-        config.public_url = layer.public_url.unwrap_or_default();
+        config.public_url = public_url(layer.public_url.as_deref(), &mut problems);
         config.auto_migrate = layer.auto_migrate.unwrap_or(true);
         config.trusted_proxies = problems.list("trusted_proxies", layer.trusted_proxies);
         config.http_allow = problems.list("http/allow", layer.http.allow);
@@ -411,6 +411,19 @@ fn profile(text: Option<&str>, problems: &mut Problems) -> Profile {
     }
 }
 
+/// The address under which others reach this server, without a slash at its end; empty when none is set.
+fn public_url(text: Option<&str>, problems: &mut Problems) -> String {
+    let text = text.unwrap_or_default().trim().trim_end_matches('/');
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let whole = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']));
+    if !text.is_empty() && !whole {
+        problems.add("public_url", "An address such as https://synapscale.example.com.");
+    }
+    text.to_owned()
+}
+
 fn roles(names: Option<Vec<String>>, problems: &mut Problems) -> Roles {
     let Some(names) = names else {
         return Roles {
@@ -426,8 +439,12 @@ fn roles(names: Option<Vec<String>>, problems: &mut Problems) -> Roles {
         match name.trim() {
             "api" => roles.api = true,
             "worker" => roles.worker = true,
+            "" => {}
             other => problems.add("roles", format!("api and worker are known, `{other}` is not.")),
         }
+    }
+    if !roles.api && !roles.worker && problems.0.is_empty() {
+        problems.add("roles", "Name at least one of api and worker.");
     }
     roles
 }

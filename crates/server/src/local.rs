@@ -1,4 +1,4 @@
-//! What the local socket serves beside the API: the first owner. Whoever may open the socket owns the files anyway.
+//! What the local socket serves beside the API: new workspaces with their owners. Whoever may open the socket owns the files anyway.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +30,9 @@ pub(crate) struct FirstOwner {
     /// The owner's password, if there is to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// Whether this is a further workspace.
+    #[serde(default)]
+    pub further: bool,
 }
 
 impl FirstOwner {
@@ -42,6 +45,7 @@ impl FirstOwner {
             email: self.email,
             workspace: self.workspace,
             password: self.password.map(Zeroizing::new),
+            further: self.further,
         };
         bootstrap(store, store.clock(), input)
             .await
@@ -90,6 +94,6 @@ async fn answer(store: &Store, request: Request) -> Result<MadeOwner> {
     let input = parse_json(&bytes, &JsonLimits::of_bytes(MAX_BODY))?;
     let owner: FirstOwner = serde_json::from_value(input)
         // The parser's words may quote a value.
-        .map_err(|_| Error::malformed("Send email, workspace and, if wanted, password."))?;
+        .map_err(|_| Error::malformed("Send email, workspace and, if wanted, password and further."))?;
     owner.make(store).await
 }

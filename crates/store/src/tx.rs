@@ -169,8 +169,11 @@ impl Tx {
         if self.inner.backend == Backend::Sqlite {
             return Ok(());
         }
-        self.advisory_lock(dialect::postgres::ADVISORY_LOCK, format!("{}/{key}", self.ctx.tenant()))
-            .await
+        self.advisory_lock(
+            dialect::postgres::ADVISORY_LOCK,
+            format!("{}/{key}", self.ctx.tenant()),
+        )
+        .await
     }
 
     /// As [`Tx::lock`], but side by side with others that take it shared: it keeps away only who takes the whole lock.
@@ -187,7 +190,10 @@ impl Tx {
     }
 
     /// As [`Tx::lock`], over all tenants.
-    pub(crate) async fn lock_globally(&self, key: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_globally(&self, key: &str) -> Result<()> {
         if self.inner.backend == Backend::Sqlite {
             return Ok(());
         }

@@ -37,7 +37,10 @@ impl<E: EntityTrait> Sort<E> {
         let (descending, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
         let Some(key) = keys.iter().find(|key| key.name == name) else {
             let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
-            let message = format!("Sort by one of {}, with - in front for descending.", names.join(", "));
+            let message = format!(
+                "Sort by one of {}, with - in front for descending.",
+                names.join(", ")
+            );
             return Err(Error::invalid("/sort", "one_of", message));
         };
         Ok(Sort {

@@ -23,8 +23,16 @@ const MAX_STEPS: usize = 256;
 /// A burst that has taken this long commits what it has: on SQLite it holds the only writer.
 const MAX_TIME: Duration = Duration::from_millis(200);
 
-/// Runs ready steps until only outside calls, waits, or nothing is left, or until the answer is known.
-pub(crate) async fn run(engine: &Engine, tx: &Tx, ctx: &Ctx, state: &mut RunState) -> Result<()> {
+/// Runs ready steps until only outside calls, waits, or nothing is left, or until the answer is known. Where nobody would
+/// make the outside calls (`holds`: this process goes on with the run), it stops at the first: a call that is journalled as
+/// begun and was not looks like one whose outcome nobody knows.
+pub(crate) async fn run(
+    engine: &Engine,
+    tx: &Tx,
+    ctx: &Ctx,
+    state: &mut RunState,
+    holds: bool,
+) -> Result<()> {
     let began = Instant::now();
     let answered = state.response.is_some();
     let mut steps = 0;
@@ -40,7 +48,9 @@ pub(crate) async fn run(engine: &Engine, tx: &Tx, ctx: &Ctx, state: &mut RunStat
             state.ready.push_front(key);
             break;
         }
-        step(engine, tx, ctx, state, key).await?;
+        if !step(engine, tx, ctx, state, key, holds).await? {
+            break;
+        }
         steps += 1;
     }
     state.work_ms += i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -61,7 +71,15 @@ fn over_time(state: &mut RunState) {
     }
 }
 
-async fn step(engine: &Engine, tx: &Tx, ctx: &Ctx, state: &mut RunState, key: StepKey) -> Result<()> {
+/// One step; false when it is left for a worker to begin.
+async fn step(
+    engine: &Engine,
+    tx: &Tx,
+    ctx: &Ctx,
+    state: &mut RunState,
+    key: StepKey,
+    holds: bool,
+) -> Result<bool> {
     let attempt = state.next_attempt(&key);
     let now = ctx.clock().now();
     let outcome = match nodes::config(state, &key, now) {
@@ -93,6 +111,10 @@ async fn step(engine: &Engine, tx: &Tx, ctx: &Ctx, state: &mut RunState, key: St
                 },
                 now,
             );
+        }
+        Ok(StepOutcome::Launch) if !holds => {
+            state.ready.push_front(key);
+            return Ok(false);
         }
         Ok(StepOutcome::Launch) => {
             state.record(key.clone(), attempt, What::Started, now);
@@ -129,7 +151,7 @@ async fn step(engine: &Engine, tx: &Tx, ctx: &Ctx, state: &mut RunState, key: St
         Err(error) if error.is_transient() => return Err(error),
         Err(error) => settle_failure(state, key, attempt, error, now),
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Journals a failed try: to be tried again, or for good.

@@ -161,7 +161,7 @@ async fn commit(
                     signal::take_in(&engine, &tx, &mut next, now).await?;
                 }
                 signal::elapse(&tx, &mut next, now).await?;
-                burst::run(&engine, &tx, &ctx, &mut next).await?;
+                burst::run(&engine, &tx, &ctx, &mut next, true).await?;
                 if burst::status(&next).is_final() && next.waits.iter().any(signal::is_approval) {
                     persist::withdraw_approvals(&tx, &next).await?;
                 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use synapscale_core::{Error, NewEvent, Result, new_id};
 use synapscale_store::Tx;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The largest input of a run, in bytes of JSON.
 const MAX_INPUT: usize = 1024 * 1024;
@@ -46,9 +47,11 @@ impl Engine {
         let ctx = self.run_ctx(&head).await?;
         let mut state = RunState::new(head);
         tell_start(tx, &state);
-        burst::run(self, tx, &ctx, &mut state).await?;
+        // A worker without room leaves the run to the queue, and with it every call to the outside.
+        let slot = self.slot();
+        burst::run(self, tx, &ctx, &mut state, slot.is_some()).await?;
         let input = journal::stow(tx, &state.head.input).await?;
-        self.keep_new(tx, &mut state, input).await?;
+        self.keep_new(tx, &mut state, input, slot).await?;
         Ok(Started {
             run_id: id,
             status: state.status,
@@ -56,14 +59,15 @@ impl Engine {
         })
     }
 
-    async fn keep_new(&self, tx: &Tx, state: &mut RunState, input: Value) -> Result<()> {
+    async fn keep_new(
+        &self,
+        tx: &Tx,
+        state: &mut RunState,
+        input: Value,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<()> {
         state.status = burst::status(state);
-        // A worker without room leaves the run to the queue.
-        let slot = if state.status == RunStatus::Running {
-            self.slot()
-        } else {
-            None
-        };
+        let slot = slot.filter(|_| state.status == RunStatus::Running);
         if state.status == RunStatus::Running && slot.is_none() {
             state.status = RunStatus::Queued;
         }

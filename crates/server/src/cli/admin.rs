@@ -13,6 +13,7 @@ const AFTER: &str = "\
 Examples:
   synapscale admin bootstrap --email ada@example.com --workspace Team --json
   pass show synapscale | synapscale admin bootstrap --email ada@example.com --workspace Team --password-stdin
+  synapscale admin workspace --email bob@example.com --workspace Sales
 
 The key is printed once and kept nowhere in readable form. Put it into ~/.config/synapscale/profile.toml:
   key = \"…\"";
@@ -22,9 +23,11 @@ The key is printed once and kept nowhere in readable form. Put it into ~/.config
 pub enum Admin {
     /// Make the first workspace, its owner and a key
     Bootstrap(Bootstrap),
+    /// Make a further workspace, whose owner may be known already, and a key
+    Workspace(Bootstrap),
 }
 
-/// Makes the first workspace, its owner and a key, which is printed once.
+/// Makes a workspace, its owner and a key, which is printed once.
 #[derive(Args, Debug)]
 #[command(after_help = AFTER)]
 pub struct Bootstrap {
@@ -47,13 +50,14 @@ pub struct Bootstrap {
 impl Admin {
     pub async fn run(self) -> Outcome {
         match self {
-            Admin::Bootstrap(bootstrap) => bootstrap.run().await,
+            Admin::Bootstrap(bootstrap) => bootstrap.run(false).await,
+            Admin::Workspace(bootstrap) => bootstrap.run(true).await,
         }
     }
 }
 
 impl Bootstrap {
-    async fn run(self) -> Outcome {
+    async fn run(self, further: bool) -> Outcome {
         quiet_log()?;
         let config = Config::load_store(&self.store)?;
         let owner = FirstOwner {
@@ -64,6 +68,7 @@ impl Bootstrap {
             } else {
                 None
             },
+            further,
         };
         let made = match call_local(&config.data, BOOTSTRAP, &owner).await? {
             Some(made) => serde_json::from_value(made).map_err(Error::internal)?,

@@ -100,6 +100,7 @@ pub(super) async fn first_owner(app: &App, email: &str, workspace: &str) -> Resu
         email: email.to_owned(),
         workspace: workspace.to_owned(),
         password: None,
+        further: false,
     };
     match owner.make(app.store()).await {
         Ok(made) => Ok(Some(made)),

@@ -1,9 +1,13 @@
 //! The product as its users meet it: the real binary, real databases, real connections.
 
+mod adding;
 mod bad_input;
 mod crash;
+mod foreign;
 mod main_job;
 mod process;
+mod stream;
 mod tenants;
 mod undo;
 mod work;
+mod workers;

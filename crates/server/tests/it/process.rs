@@ -17,6 +17,8 @@ const START: Duration = Duration::from_secs(30);
 /// What `admin bootstrap` prints.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Owner {
+    pub workspace_id: String,
+    pub user_id: String,
     pub api_key: String,
 }
 
@@ -62,19 +64,17 @@ fn free_port() -> u16 {
 
 /// Makes the first owner.
 pub async fn bootstrap(db: &TestDb) -> Owner {
-    let (code, out, err) = command(
-        db,
-        &[
-            "admin",
-            "bootstrap",
-            "--email",
-            "owner@example.com",
-            "--workspace",
-            "Test",
-            "--json",
-        ],
-    )
-    .await;
+    owner(db, "bootstrap", "owner@example.com").await
+}
+
+/// Makes a further workspace, beside a running server or without one.
+pub async fn further(db: &TestDb, email: &str) -> Owner {
+    owner(db, "workspace", email).await
+}
+
+async fn owner(db: &TestDb, verb: &str, email: &str) -> Owner {
+    let args = ["admin", verb, "--email", email, "--workspace", "Test", "--json"];
+    let (code, out, err) = command(db, &args).await;
     assert_eq!(code, 0, "{out}\n{err}");
     serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
 }
@@ -88,17 +88,31 @@ impl Server {
 
     /// Starts the server and waits until it is ready.
     pub async fn start(db: &TestDb, key: &str, args: &[&str]) -> Self {
+        Self::start_in(db, key, args, &[], db.folder()).await
+    }
+
+    /// As [`Server::start`], with more variables and a data directory of its own.
+    pub async fn start_in(
+        db: &TestDb,
+        key: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        data: &Path,
+    ) -> Self {
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
+        std::fs::create_dir_all(data).expect("a folder");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(db.folder().join("server.log"))
+            .open(data.join("server.log"))
             .expect("a log file");
         let child = base(db)
             .args(["serve", "--profile", "staging", "--listen", &listen])
             .args(args)
             .env("SYNAPSCALE_HTTP_ALLOW", "127.0.0.1")
+            .env("SYNAPSCALE_DATA", data)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
             .stderr(log)
@@ -116,7 +130,7 @@ impl Server {
             key: key.to_owned(),
             client,
         };
-        server.wait_ready(db.folder()).await;
+        server.wait_ready(data).await;
         server
     }
 
@@ -149,13 +163,15 @@ impl Server {
 
     /// SIGTERM, and the exit code.
     pub async fn stop(&mut self) -> Option<i32> {
-        let pid = self.pid().to_string();
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .expect("kill runs");
+        self.signal("-TERM").await;
         self.child.wait().await.expect("gone").code()
+    }
+
+    /// Sends the process a signal, such as `-STOP`.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await;
+        assert!(sent.expect("kill runs").success());
     }
 
     /// A request with the key.

@@ -27,27 +27,29 @@ pub(crate) fn all() -> Vec<Operation> {
 
 /// Plans and writes one change; its pointers are the input's own.
 async fn once(tx: &Tx, set: PatchSet) -> Result<PatchResult> {
+    let creates = set.task_patches.iter().any(|patch| patch.op == Op::Create);
     let plan = Plan::make(tx, &set, Sequence::Given)
         .await
-        .map_err(own_pointers)?;
+        .map_err(|error| own_pointers(error, creates))?;
     write(tx, &plan, None).await
 }
 
 /// `/task_patches/0/body/title` is `/title` to whoever sent one task. A thing that is not there is a 404.
-fn own_pointers(error: Error) -> Error {
+/// So is the project that a new task is put into: it stands in the path.
+fn own_pointers(error: Error, creates: bool) -> Error {
     let mut fields = error.fields().to_vec();
     if fields.is_empty() {
         return error;
     }
     if let [only] = fields.as_slice()
         && only.code == "not_found"
-        && (only.pointer == "/task_patches/0/task_id" || only.pointer == "/project_patches/0/project_id")
     {
-        return Error::not_found(if only.pointer.starts_with("/task") {
-            "task"
-        } else {
-            "project"
-        });
+        match only.pointer.as_str() {
+            "/task_patches/0/task_id" => return Error::not_found("task"),
+            "/project_patches/0/project_id" => return Error::not_found("project"),
+            "/task_patches/0/project_id" if creates => return Error::not_found("project"),
+            _ => {}
+        }
     }
     for field in &mut fields {
         let short = field

@@ -197,8 +197,9 @@ impl Plan {
 
     fn check_revision(&mut self, at: &str, what: &str, expected: Option<i64>, found: i64) {
         if let Some(expected) = expected.filter(|expected| *expected != found) {
-            self.stale
-                .get_or_insert_with(|| Error::stale(what, expected, found).at(format!("{at}/expected_revision")));
+            self.stale.get_or_insert_with(|| {
+                Error::stale(what, expected, found).at(format!("{at}/expected_revision"))
+            });
         }
     }
 

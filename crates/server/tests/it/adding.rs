@@ -1,0 +1,201 @@
+//! Adding an operation is one definition: it is at once in REST, OpenAPI, MCP, the command line and workflows.
+
+use crate::process::BINARY;
+use reqwest::{Client, Method};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use synapscale_core::Clock;
+use synapscale_identity::{BootstrapInput, bootstrap};
+use synapscale_ops::{Module, Operation, Outcome};
+use synapscale_server::serve::Listeners;
+use synapscale_server::{App, Config, telemetry};
+use synapscale_store::Tx;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Greet {
+    /// Whom to greet.
+    #[schemars(length(min = 1, max = 20))]
+    name: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Greeting {
+    /// The words.
+    text: String,
+}
+
+/// The one definition.
+fn greet() -> Operation {
+    Operation::write("greetings.create", "Greet somebody")
+        .about("Greets somebody by name.")
+        .permission("greetings:write")
+        .rest(Method::POST, "/greetings/{name}")
+        .handle(|_: Tx, input: Arc<Greet>| async move {
+            let text = format!("Hello {}", input.name);
+            Ok(Outcome::Done(Greeting { text }))
+        })
+}
+
+struct Running {
+    url: String,
+    key: String,
+    client: Client,
+    stop: CancellationToken,
+    served: tokio::task::JoinHandle<synapscale_core::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+async fn start() -> Running {
+    let folder = tempfile::tempdir().expect("a folder");
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let config = Config::dev(folder.path().to_owned(), any);
+    let mut module = Module::new("greetings");
+    module.operations = vec![greet()];
+    let figures = telemetry::start_metrics().expect("metrics");
+    let app = App::build_with(config, figures, vec![module])
+        .await
+        .expect("an app");
+    let input = BootstrapInput {
+        email: "owner@example.com".into(),
+        workspace: "Test".into(),
+        password: None,
+        further: false,
+    };
+    let made = bootstrap(app.store(), &Clock::system(), input)
+        .await
+        .expect("an owner");
+    let listeners = Listeners::bind(any, None).await.expect("a port");
+    let url = format!("http://{}", listeners.address().expect("an address"));
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(app.serve(listeners, stop.clone()));
+    let client = Client::builder().no_proxy().build().expect("a client");
+    Running {
+        url,
+        key: made.api_key.to_string(),
+        client,
+        stop,
+        served,
+        _folder: folder,
+    }
+}
+
+impl Running {
+    async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let bare = method == Method::GET;
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.key)
+            .header("accept", "application/json, text/event-stream");
+        let request = if bare { request } else { request.json(&body) };
+        let answer = request.send().await.expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json().await.unwrap_or(Value::Null),
+        )
+    }
+
+    async fn cli(&self, args: &[&str]) -> String {
+        let output = tokio::process::Command::new(BINARY)
+            .args(args)
+            .args(["--server", &self.url, "--key", &self.key])
+            .output()
+            .await
+            .expect("the binary runs");
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{args:?}: {out}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        out
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_definition_is_met_everywhere() {
+    let server = start().await;
+    let hello = json!({ "text": "Hello Ada" });
+
+    assert_eq!(
+        server.ask(Method::POST, "/api/v1/greetings/Ada", json!({})).await,
+        (201, hello.clone())
+    );
+    let (status, problem) = server
+        .ask(Method::POST, "/api/v1/greetings/Ada", json!({ "nmae": 1 }))
+        .await;
+    assert_eq!(
+        (status, &problem["errors"][0]["pointer"]),
+        (422, &json!("/nmae")),
+        "{problem}"
+    );
+
+    let (_, openapi) = server.ask(Method::GET, "/api/v1/openapi.json", Value::Null).await;
+    let paths = openapi["paths"].as_object().expect("paths");
+    let path = paths
+        .get("/api/v1/greetings/{name}")
+        .or_else(|| paths.get("/greetings/{name}"));
+    assert_eq!(path.expect("the path")["post"]["operationId"], "greetings_create");
+
+    let call = |method: &str, params: Value| {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let server = &server;
+        async move { server.ask(Method::POST, "/mcp", body).await.1["result"].clone() }
+    };
+    let found = call(
+        "tools/call",
+        json!({ "name": "ops_search", "arguments": { "query": "greet somebody" } }),
+    )
+    .await;
+    assert_eq!(
+        found["structuredContent"]["operations"][0]["operation"], "greetings.create",
+        "{found}"
+    );
+    let called = call(
+        "tools/call",
+        json!({ "name": "greetings_create", "arguments": { "name": "Ada" } }),
+    )
+    .await;
+    assert_eq!(called["structuredContent"], hello, "{called}");
+
+    assert!(server.cli(&["ops"]).await.contains("greetings.create"));
+    let called = server
+        .cli(&["call", "greetings.create", "--input", r#"{"name":"Ada"}"#])
+        .await;
+    assert_eq!(serde_json::from_str::<Value>(&called).expect("JSON"), hello);
+
+    let file = json!({ "name": "greeter", "nodes": {
+        "start": { "kind": "trigger.manual@1" },
+        "greet": { "kind": "operation@1", "after": "start", "with": {
+            "operation": "greetings.create", "input": { "name": "{{ input.who }}" },
+        } },
+    } });
+    let (status, applied) = server
+        .ask(Method::PUT, "/api/v1/workflows/greeter", json!({ "file": file }))
+        .await;
+    assert!([200, 201].contains(&status), "{applied}");
+    let input = json!({ "input": { "who": "Ada" } });
+    let (_, started) = server
+        .ask(Method::POST, "/api/v1/workflows/greeter/runs", input)
+        .await;
+    let path = format!(
+        "/api/v1/runs/{}",
+        started["run_id"].as_str().unwrap_or_else(|| panic!("{started}"))
+    );
+    let mut run = Value::Null;
+    for _ in 0..200 {
+        run = server.ask(Method::GET, &path, Value::Null).await.1;
+        if run["status"] == "succeeded" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    assert_eq!(run["output"], hello, "{run}");
+
+    server.stop.cancel();
+    server.served.await.expect("no panic").expect("a clean end");
+}

@@ -1,0 +1,194 @@
+//! Another tenant: every operation is tried with somebody else's ids. Nothing is found, nothing shows, nothing changes.
+
+use crate::process::{Owner, Server, bootstrap, further};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use synapscale_testkit::db_test;
+
+/// Stands in every text that the first tenant owns.
+const MARK: &str = "zebra-of-the-first-tenant";
+
+/// What the first tenant has, by the parameter that names it.
+struct Theirs {
+    ids: BTreeMap<&'static str, String>,
+}
+
+async fn furnish(server: &Server, owner: &Owner) -> Theirs {
+    let id = |value: &Value| value.as_str().expect("an id").to_owned();
+    let project = server
+        .ask(Method::POST, "/api/v1/projects", json!({ "name": MARK }))
+        .await;
+    let path = format!("/api/v1/projects/{}/tasks", id(&project["id"]));
+    let task = server
+        .ask(Method::POST, &path, json!({ "title": MARK, "assignee": MARK }))
+        .await;
+    let set =
+        json!({ "task_patches": [{ "op": "update", "task_id": task["id"], "body": { "tags": [MARK] } }] });
+    let applied = server.ask(Method::POST, "/api/v1/patches", set).await;
+    let workflow = server
+        .apply(json!({
+            "name": MARK, "title": MARK,
+            "nodes": {
+                "hook": { "kind": "trigger.webhook@1", "with": { "scheme": "github" } },
+                "start": { "kind": "trigger.manual@1" },
+                "ask": { "kind": "approval@1", "after": ["hook", "start"], "join": "any", "with": { "title": MARK } },
+            },
+        }))
+        .await;
+    let runs = format!("/api/v1/workflows/{MARK}/runs");
+    let run = server.ask(Method::POST, &runs, json!({ "input": {} })).await;
+    let mut approval = Value::Null;
+    for _ in 0..200 {
+        approval = server.get("/api/v1/approvals").await["items"][0]["id"].clone();
+        if approval.is_string() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let key = server
+        .ask(Method::POST, "/api/v1/keys", json!({ "name": MARK }))
+        .await;
+    let ids = BTreeMap::from([
+        ("project_id", id(&project["id"])),
+        ("task_id", id(&task["id"])),
+        ("patch_set_id", id(&applied["patch_set_id"])),
+        ("name", MARK.to_owned()),
+        ("run_id", id(&run["run_id"])),
+        ("approval_id", id(&approval)),
+        ("hook_id", id(&workflow["hooks"][0]["id"])),
+        ("key_id", id(&key["key"]["id"])),
+        ("user_id", owner.user_id.clone()),
+    ]);
+    Theirs { ids }
+}
+
+/// Everything that the first tenant can read of what it has.
+async fn picture(server: &Server) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for path in [
+        "projects",
+        "tasks",
+        "patches",
+        "workflows",
+        "runs",
+        "approvals",
+        "hooks",
+        "keys",
+        "members",
+        "workspace",
+    ] {
+        let mut answer = server.get(&format!("/api/v1/{path}")).await;
+        // When a key was last used is kept as keys are used.
+        for item in answer["items"].as_array_mut().into_iter().flatten() {
+            item.as_object_mut().map(|item| item.remove("last_used_at"));
+        }
+        seen.push(answer);
+    }
+    seen
+}
+
+/// A body that the operation would take, with the other tenant's ids wherever an id goes.
+fn sent_by(name: &str, theirs: &Theirs) -> Value {
+    let id = |of: &str| theirs.ids[of].clone();
+    let patch = json!({ "task_patches": [
+        { "op": "update", "task_id": id("task_id"), "body": { "title": "taken" } },
+        { "op": "create", "project_id": id("project_id"), "body": { "title": "put in" } },
+        { "op": "create", "parent_id": id("task_id"), "body": { "title": "put below" } },
+        { "op": "delete", "task_id": id("task_id") },
+    ], "project_patches": [{ "op": "delete", "project_id": id("project_id") }] });
+    match name {
+        "projects.create" => json!({ "name": "mine" }),
+        "projects.update" => json!({ "name": "taken" }),
+        "tasks.create" => json!({ "title": "put in" }),
+        "tasks.update" => json!({ "title": "taken" }),
+        "tasks.move" => json!({ "parent_id": id("task_id") }),
+        "patches.preview" | "patches.apply" => patch,
+        "workflows.apply" | "workflows.validate" => json!({ "file": {
+            "name": MARK, "nodes": { "start": { "kind": "trigger.manual@1" } },
+        } }),
+        "workflows.run" => json!({ "input": {} }),
+        "workflows.update" => json!({ "status": "paused" }),
+        "approvals.decide" => json!({ "approve": true }),
+        "members.update" => json!({ "role": "viewer" }),
+        "members.add" => json!({ "email": "new@example.com", "role": "viewer" }),
+        "keys.create" => json!({ "name": "mine", "user_id": id("user_id") }),
+        _ => json!({}),
+    }
+}
+
+/// Makes a thing of the same name in the caller's own workspace: right, and no sign of the other.
+const OWN_NAMES: &[&str] = &["workflows.apply", "workflows.validate"];
+
+db_test! {
+    async fn another_tenants_things_are_not_there(db: TestDb) {
+        let first = bootstrap(db).await;
+        let mut server = Server::start(db, &first.api_key, &[]).await;
+        let theirs = furnish(&server, &first).await;
+        let before = picture(&server).await;
+        let second = further(db, "stranger@example.com").await;
+        assert_ne!(first.workspace_id, second.workspace_id);
+
+        server.key = second.api_key.clone();
+        let openapi = server.get("/api/v1/openapi.json").await;
+        let mut tried = 0;
+        let paths = openapi["paths"].as_object().expect("paths");
+        // Applied last: from then on the second tenant has a workflow of that name, and reads its own.
+        let mut calls: Vec<(String, Method, &str)> = paths
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().expect("methods").iter().filter_map(move |(method, operation)| {
+                    let name = operation["operationId"].as_str()?.replacen('_', ".", 1);
+                    Some((name, method.to_uppercase().parse().ok()?, path.as_str()))
+                })
+            })
+            .collect();
+        calls.sort_by_key(|(name, ..)| OWN_NAMES.contains(&name.as_str()));
+        for (name, method, path) in calls {
+            let mut named = false;
+            let path = path.split('/').skip(1).fold(String::new(), |so_far, part| {
+                let parameter = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+                named |= parameter.is_some();
+                let part = parameter.map_or(part, |parameter| {
+                    theirs.ids.get(parameter).unwrap_or_else(|| panic!("{name}: which {parameter}?"))
+                });
+                format!("{so_far}/{part}")
+            });
+            let path = if path.starts_with("/api/v1") { path } else { format!("/api/v1{path}") };
+            let (status, answer) = server.try_ask(method, &path, sent_by(&name, &theirs)).await;
+            tried += 1;
+            if OWN_NAMES.contains(&name.as_str()) {
+                assert!(status.is_success(), "{name}: {status} {answer}");
+                continue;
+            }
+            if named {
+                assert_eq!(status, 404, "{name} {path}: {answer}");
+            }
+            let text = answer.to_string();
+            for word in theirs.ids.values().filter(|id| !sent_by(&name, &theirs).to_string().contains(id.as_str())) {
+                let echoed = path.contains(word.as_str()) && !status.is_success();
+                assert!(echoed || !text.contains(word.as_str()), "{name} shows {word}: {answer}");
+            }
+        }
+        assert!(tried > 45, "{tried} operations");
+        // Nothing by reference either: the second tenant's own task below the first one's, its key for the other's user.
+        let mine = server.ask(Method::POST, "/api/v1/projects", json!({ "name": "mine" })).await;
+        let path = format!("/api/v1/projects/{}/tasks", mine["id"].as_str().expect("an id"));
+        let own = server.ask(Method::POST, &path, json!({ "title": "own" })).await;
+        let below = json!({ "parent_id": theirs.ids["task_id"] });
+        let to = format!("/api/v1/tasks/{}/move", own["id"].as_str().expect("an id"));
+        for (path, body) in [
+            (to.as_str(), below),
+            (to.as_str(), json!({ "project_id": theirs.ids["project_id"] })),
+            ("/api/v1/patches", sent_by("patches.apply", &theirs)),
+            ("/api/v1/keys", sent_by("keys.create", &theirs)),
+        ] {
+            let (status, answer) = server.try_ask(Method::POST, path, body).await;
+            assert!([404, 422].contains(&status.as_u16()), "{path}: {status} {answer}");
+            assert!(!answer.to_string().contains(MARK));
+        }
+
+        server.key = first.api_key.clone();
+        assert_eq!(picture(&server).await, before, "nothing of the first tenant changed");
+    }
+}

@@ -1,0 +1,146 @@
+//! The event stream against the real server: replay, then follow, across kills, without a gap or a double.
+
+use crate::process::{Server, bootstrap};
+use futures::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+use synapscale_testkit::db_test;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+struct Stream(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Stream {
+    async fn try_open(server: &Server, key: &str, query: &str) -> Result<Self, tungstenite::Error> {
+        let url = format!(
+            "{}/api/v1/events/stream?{query}",
+            server.url.replace("http", "ws")
+        );
+        let mut request = url.into_client_request().expect("a URL");
+        let bearer = format!("Bearer {key}").parse().expect("a header");
+        request.headers_mut().insert("authorization", bearer);
+        tokio_tungstenite::connect_async(request)
+            .await
+            .map(|(stream, _)| Stream(stream))
+    }
+
+    async fn open(server: &Server, query: &str) -> Self {
+        Self::try_open(server, &server.key, query)
+            .await
+            .expect("a stream")
+    }
+
+    /// The next message; none when the stream ended.
+    async fn next(&mut self) -> Option<Value> {
+        let wait = tokio::time::timeout(Duration::from_secs(10), self.0.next());
+        match wait.await.expect("a message in time") {
+            Some(Ok(Message::Text(text))) => Some(serde_json::from_str(&text).expect("JSON")),
+            _ => None,
+        }
+    }
+}
+
+async fn project(server: &Server, name: &str) {
+    server
+        .ask(Method::POST, "/api/v1/projects", json!({ "name": name }))
+        .await;
+}
+
+fn name(told: &Value) -> String {
+    told["event"]["data"]["title"]
+        .as_str()
+        .expect("a title")
+        .to_owned()
+}
+
+db_test! {
+    async fn it_replays_and_then_follows(db: TestDb) {
+        let server = Server::fresh(db).await;
+        let mut live = Stream::open(&server, "kinds=project.*").await;
+        let hello = live.next().await.expect("a greeting");
+        assert_eq!(hello["type"], "hello");
+        project(&server, "one").await;
+        server.ask(Method::POST, "/api/v1/keys", json!({ "name": "filtered out" })).await;
+        project(&server, "two").await;
+        let (one, two) = (live.next().await.expect("one"), live.next().await.expect("two"));
+        assert_eq!([name(&one), name(&two)], ["one", "two"]);
+        assert_eq!(one["event"]["kind"], "project.created");
+
+        let since = format!("kinds=project.*&since={}", one["cursor"].as_str().expect("a cursor"));
+        let mut again = Stream::open(&server, &since).await;
+        assert_eq!(again.next().await.expect("a greeting")["type"], "hello");
+        assert_eq!(name(&again.next().await.expect("the replay")), "two");
+        project(&server, "three").await;
+        assert_eq!(name(&again.next().await.expect("the live part")), "three");
+
+        for (query, status) in [("since=nonsense", 422), ("kind=x", 422)] {
+            let refused = Stream::try_open(&server, &server.key, query).await.err();
+            let Some(tungstenite::Error::Http(answer)) = refused else {
+                panic!("{query}: {refused:?}");
+            };
+            assert_eq!(answer.status().as_u16(), status, "{query}");
+        }
+        let refused = Stream::try_open(&server, "sk_wrong", "").await.err();
+        assert!(matches!(refused, Some(tungstenite::Error::Http(answer)) if answer.status() == 401));
+    }
+
+    async fn nothing_is_missed_or_told_twice_across_kills(db: TestDb) {
+        let owner = bootstrap(db).await;
+        let mut server = Server::start(db, &owner.api_key, &[]).await;
+        // From the very beginning: the cursor of the first page's start is where an empty one points.
+        let mut cursor = Stream::open(&server, "").await.next().await.expect("a greeting")["cursor"].clone();
+        let (mut acknowledged, mut told) = (Vec::new(), Vec::new());
+        for life in 0..6 {
+            let query = format!("kinds=project.*&since={}", cursor.as_str().expect("a cursor"));
+            let mut stream = Stream::open(&server, &query).await;
+            let writer = async {
+                for turn in 0.. {
+                    let wanted = format!("{life}-{turn}");
+                    let sent = server.request(Method::POST, "/api/v1/projects").json(&json!({ "name": wanted })).send().await;
+                    match sent {
+                        Ok(answer) if answer.status().is_success() => acknowledged.push(wanted),
+                        _ => return,
+                    }
+                }
+            };
+            let reader = async {
+                while let Some(message) = stream.next().await {
+                    cursor = message["cursor"].clone();
+                    if message["event"].is_object() {
+                        told.push(name(&message));
+                    }
+                }
+            };
+            let pid = server.pid().to_string();
+            let death = async {
+                tokio::time::sleep(Duration::from_millis(150 + life * 40)).await;
+                tokio::process::Command::new("kill").args(["-9", &pid]).status().await.expect("killed");
+            };
+            tokio::join!(writer, reader, death);
+            server.kill().await;
+            server = Server::start(db, &owner.api_key, &[]).await;
+        }
+        // What was acknowledged and not told before the last kill comes now; a last event marks the end.
+        project(&server, "end").await;
+        let query = format!("kinds=project.*&since={}", cursor.as_str().expect("a cursor"));
+        let mut stream = Stream::open(&server, &query).await;
+        while told.last().map(String::as_str) != Some("end") {
+            let message = stream.next().await.expect("the rest");
+            if message["event"].is_object() {
+                told.push(name(&message));
+            }
+        }
+        assert!(acknowledged.len() > 12, "too little load: {}", acknowledged.len());
+        let mut once = told.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), told.len(), "told twice: {told:?}");
+        // Writes whose answer never came may be there too: between the acknowledged ones, in their places.
+        let mut all = told.iter();
+        for wanted in &acknowledged {
+            assert!(all.any(|name| name == wanted), "{wanted} is missing or out of order: {told:?}");
+        }
+    }
+}
