@@ -31,6 +31,7 @@ pub fn operations(auth: &Authenticator) -> Vec<Operation> {
 fn workspaces_get() -> Operation {
     Operation::read("workspaces.get", "Show the workspace")
         .about("Shows the workspace of this call: name, settings, plan, limits and feature switches.")
+        .one_statement()
         .permission("workspaces:read")
         .rest(Method::GET, "/workspace")
         .rate(RateClass::Light)
@@ -159,6 +160,7 @@ fn keys_create() -> Operation {
 fn keys_list() -> Operation {
     Operation::read("keys.list", "List API keys")
         .about("Lists the workspace's API keys, without their secrets; revoked ones only when asked for.")
+        .one_statement()
         .permission("keys:read")
         .rest(Method::GET, "/keys")
         .handle(|tx: Tx, input: Arc<ListKeys>| async move { api_keys::list(&tx, &input).await })

@@ -125,6 +125,13 @@ impl<K, R> Draft<K, R> {
 }
 
 impl<R> Draft<ReadKind, R> {
+    /// The handler reads by one statement at most, and is spared a transaction around it where that costs something. A
+    /// second statement is an error.
+    pub fn one_statement(mut self) -> Self {
+        self.meta.one_statement = true;
+        self
+    }
+
     /// With the handler, which runs in a read transaction.
     pub fn handle<I, O, F, Fut>(self, handler: F) -> Operation
     where

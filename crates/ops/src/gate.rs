@@ -229,6 +229,12 @@ impl Gate {
         let prepared = self.ready(ctx, operation, input, envelope, sink).await?;
         let ctx = prepared.ctx.clone();
         match operation.effect() {
+            Effect::Read if operation.reads_once() => self
+                .0
+                .store
+                .read_one(&ctx, self.joined(prepared))
+                .await?
+                .into_answer(),
             Effect::Read => self
                 .0
                 .store

@@ -50,6 +50,7 @@ pub(crate) struct Meta {
     pub public: bool,
     pub internal: bool,
     pub elevated: bool,
+    pub one_statement: bool,
     pub rate: RateClass,
     pub rest: Option<(Method, &'static str)>,
     /// The output carries a revision.
@@ -72,6 +73,7 @@ impl Meta {
             public: false,
             internal: false,
             elevated: false,
+            one_statement: false,
             rate: RateClass::Normal,
             rest: None,
             revisioned: false,
@@ -171,6 +173,11 @@ impl Operation {
     /// Whether its transaction is opened to all tenants.
     pub fn is_elevated(&self) -> bool {
         self.0.meta.elevated
+    }
+
+    /// Whether its handler reads by one statement at most.
+    pub(crate) fn reads_once(&self) -> bool {
+        self.0.meta.one_statement
     }
 
     /// How often one caller may call it.

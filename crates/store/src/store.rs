@@ -201,10 +201,31 @@ impl Store {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
+        self.read_as(ctx, false, work).await
+    }
+
+    /// As [`Store::read`] for `work` that sends one statement at most, which is a snapshot by itself: SQLite is spared
+    /// beginning and ending a transaction, two of three trips to its thread. A second statement is an error.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn read_one<T, F, Fut>(&self, ctx: &Ctx, work: F) -> Result<T>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        self.read_as(ctx, true, work).await
+    }
+
+    async fn read_as<T, F, Fut>(&self, ctx: &Ctx, single: bool, work: F) -> Result<T>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
         let mut pause = RETRY_PAUSE;
         for attempt in 1.. {
             ctx.time_left()?;
-            let tx = self.begin_read(ctx).await;
+            let tx = self.begin_read(ctx, single).await;
             let outcome = match tx {
                 Ok(tx) => {
                     let outcome = work(tx.clone()).await;
@@ -225,14 +246,16 @@ impl Store {
         Err(Error::internal("unreachable: the loop returns"))
     }
 
-    async fn begin_read(&self, ctx: &Ctx) -> Result<Tx> {
+    async fn begin_read(&self, ctx: &Ctx, single: bool) -> Result<Tx> {
         let conn = match &self.0.engine {
             Engine::Sqlite(file) => {
                 let mut reader = file.readers.lend().await?;
-                reader.in_transaction = true;
-                dialect::sqlite::run(reader.conn()?, dialect::sqlite::BEGIN_READ)
-                    .await
-                    .map_err(IntoCore::into_core)?;
+                reader.lent_for(single);
+                if !single {
+                    dialect::sqlite::run(reader.conn()?, dialect::sqlite::BEGIN_READ)
+                        .await
+                        .map_err(IntoCore::into_core)?;
+                }
                 Conn::Reader(reader)
             }
             Engine::Postgres { pool, control } => {
@@ -254,6 +277,7 @@ impl Store {
 
     async fn end_read(&self, tx: Tx) {
         match tx.take_conn().await {
+            Some(Conn::Reader(mut reader)) if reader.is_single() => reader.in_use = false,
             Some(Conn::Reader(mut reader)) => {
                 let ended = match reader.conn() {
                     Ok(conn) => dialect::sqlite::run(conn, dialect::sqlite::END_READ)
@@ -261,7 +285,7 @@ impl Store {
                         .is_ok(),
                     Err(_) => false,
                 };
-                reader.in_transaction = !ended;
+                reader.in_use = !ended;
             }
             Some(Conn::Postgres(mut conn)) => {
                 let ended = dialect::postgres::run(&mut conn, "COMMIT").await;

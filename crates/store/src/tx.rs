@@ -295,7 +295,7 @@ impl ConnectionTrait for Tx {
         let mut conn = self.inner.conn.lock().await;
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
-                let conn = reader.conn().map_err(internal)?;
+                let conn = reader.spend().map_err(internal)?;
                 query!(statement)
                     .execute(conn)
                     .await
@@ -323,7 +323,7 @@ impl ConnectionTrait for Tx {
         let raw = sqlx::raw_sql(AssertSqlSafe(sql));
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
-                let conn = reader.conn().map_err(internal)?;
+                let conn = reader.spend().map_err(internal)?;
                 raw.execute(conn).await.map(Into::into).map_err(exec_err)
             }
             Conn::Writer(lease) => {
@@ -339,7 +339,7 @@ impl ConnectionTrait for Tx {
         let mut conn = self.inner.conn.lock().await;
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
-                let conn = reader.conn().map_err(internal)?;
+                let conn = reader.spend().map_err(internal)?;
                 let row = query!(statement).fetch_optional(conn).await.map_err(query_err)?;
                 Ok(row.map(Into::into))
             }
@@ -363,7 +363,7 @@ impl ConnectionTrait for Tx {
         let mut conn = self.inner.conn.lock().await;
         match conn.as_mut().ok_or_else(dead)? {
             Conn::Reader(reader) => {
-                let conn = reader.conn().map_err(internal)?;
+                let conn = reader.spend().map_err(internal)?;
                 let rows = query!(statement).fetch_all(conn).await.map_err(query_err)?;
                 Ok(rows.into_iter().map(Into::into).collect())
             }

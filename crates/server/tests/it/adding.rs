@@ -49,6 +49,7 @@ struct Running {
     _folder: tempfile::TempDir,
 }
 
+#[allow(clippy::disallowed_methods, reason = "the server ends with its test")]
 async fn start() -> Running {
     let folder = tempfile::tempdir().expect("a folder");
     let any = "127.0.0.1:0".parse().expect("an address");

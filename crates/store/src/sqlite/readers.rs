@@ -22,8 +22,10 @@ struct Inner {
 /// A lent connection; it goes back when dropped.
 pub(crate) struct Reader {
     conn: Option<SqliteConnection>,
-    /// A transaction may be open: the connection is closed, not reused, if it comes back like that.
-    pub in_transaction: bool,
+    /// A transaction or a statement may be open: the connection is closed, not reused, if it comes back like that.
+    pub in_use: bool,
+    /// How many statements may still be sent; any number unless set.
+    left: Option<u32>,
     home: Arc<Inner>,
     _permit: OwnedSemaphorePermit,
 }
@@ -54,7 +56,8 @@ impl Readers {
         };
         Ok(Reader {
             conn: Some(conn),
-            in_transaction: false,
+            in_use: false,
+            left: None,
             home: self.0.clone(),
             _permit: permit,
         })
@@ -70,6 +73,30 @@ impl Readers {
 }
 
 impl Reader {
+    /// Notes what it is lent for: a transaction, or a single statement without one.
+    pub fn lent_for(&mut self, single: bool) {
+        self.in_use = true;
+        self.left = single.then_some(1);
+    }
+
+    /// Whether it is lent for a single statement.
+    pub fn is_single(&self) -> bool {
+        self.left.is_some()
+    }
+
+    /// The connection for one more statement.
+    ///
+    /// # Errors
+    /// When a single one was declared and has been sent.
+    pub fn spend(&mut self) -> Result<&mut SqliteConnection> {
+        match &mut self.left {
+            Some(0) => return Err(Error::internal("a read of one statement sent a second")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        self.conn()
+    }
+
     /// The connection.
     ///
     /// # Errors
@@ -84,7 +111,7 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take()
-            && !self.in_transaction
+            && !self.in_use
         {
             self.home
                 .idle

@@ -136,6 +136,7 @@ fn projects() -> Vec<Operation> {
             }),
         Operation::read("projects.get", "Get a project")
             .about("Returns one project by its id.")
+            .one_statement()
             .permission("projects:read")
             .rest(Method::GET, "/projects/{project_id}")
             .revisioned()
@@ -146,6 +147,7 @@ fn projects() -> Vec<Operation> {
             }),
         Operation::read("projects.list", "List projects")
             .about("Lists projects by status, priority, tag or a text in the name, sorted as asked.")
+            .one_statement()
             .permission("projects:read")
             .rest(Method::GET, "/projects")
             .handle(|tx: Tx, input: Arc<ListProjects>| async move { query::projects(&tx, &input).await }),
@@ -210,6 +212,7 @@ fn tasks() -> Vec<Operation> {
     all.extend([
         Operation::read("tasks.get", "Get a task")
             .about("Returns one task by its id.")
+            .one_statement()
             .permission("tasks:read")
             .rest(Method::GET, "/tasks/{task_id}")
             .revisioned()
@@ -218,11 +221,13 @@ fn tasks() -> Vec<Operation> {
             }),
         Operation::read("tasks.list", "List tasks")
             .about("Lists tasks by project, parent, status, priority, assignee, tag, due date or text, sorted as asked.")
+            .one_statement()
             .permission("tasks:read")
             .rest(Method::GET, "/tasks")
             .handle(|tx: Tx, input: Arc<ListTasks>| async move { query::tasks(&tx, &input).await }),
         Operation::read("tasks.tree", "Get a task with all below it")
             .about("Returns a task with all tasks below it, nested.")
+            .one_statement()
             .permission("tasks:read")
             .rest(Method::GET, "/tasks/{task_id}/tree")
             .revisioned()
@@ -327,6 +332,7 @@ fn patches() -> Vec<Operation> {
             }),
         Operation::read("patches.list", "List applied patch sets")
             .about("Lists applied patch sets, the newest first.")
+            .one_statement()
             .permission("patches:read")
             .rest(Method::GET, "/patches")
             .handle(|tx: Tx, input: Arc<ListSets>| async move {
@@ -335,6 +341,7 @@ fn patches() -> Vec<Operation> {
             }),
         Operation::read("patches.get", "Get an applied patch set")
             .about("Returns an applied patch set with what it changed.")
+            .one_statement()
             .permission("patches:read")
             .rest(Method::GET, "/patches/{patch_set_id}")
             .handle(|tx: Tx, input: Arc<PatchSetId>| async move {
