@@ -3,13 +3,14 @@
 use crate::graph::{CompiledGraph, KindInfo, Problem, compile, pin};
 use crate::nodes::Catalog;
 use crate::outbound::Outbound;
-use crate::run::{claim, drive, entity, events, external};
+use crate::run::direct::{Caller, Directs, Runner};
+use crate::run::{claim, drive, entity, events};
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use moka::sync::Cache;
 use serde_json::Value;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use synapscale_core::{Actor, Channel, Ctx, Error, FieldError, Result, TenantId, new_id};
 use synapscale_ops::{Gate, Module};
@@ -75,6 +76,17 @@ struct Inner {
     arrivals: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<drive::Held>>>,
     /// When the worker last looked at the queue, in milliseconds of the Unix epoch.
     heartbeat: AtomicI64,
+    /// Who waits here for a run that is a single call.
+    directs: Directs,
+}
+
+/// An engine that may be gone.
+pub(crate) struct WeakEngine(Weak<Inner>);
+
+impl WeakEngine {
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(Engine)
+    }
 }
 
 impl Engine {
@@ -102,8 +114,9 @@ impl Engine {
             adopted,
             arrivals: tokio::sync::Mutex::new(Some(arrivals)),
             heartbeat: AtomicI64::new(0),
+            directs: Directs::default(),
         }));
-        gate.set_external(Arc::new(external::Runner(gate.clone())));
+        gate.set_external(Arc::new(Runner::of(&engine)));
         engine
     }
 
@@ -193,6 +206,19 @@ impl Engine {
         origin.run = Some(head.id);
         origin.channel = Channel::Run;
         Ok(ctx.with_origin(origin).with_correlation(head.correlation))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakEngine {
+        WeakEngine(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) fn directs(&self) -> &Directs {
+        &self.0.directs
+    }
+
+    /// Who waits in this process for that run, if it is a single call.
+    pub(crate) fn direct(&self, run_id: Uuid) -> Option<Caller> {
+        self.0.directs.get(run_id)
     }
 
     pub(crate) fn gate(&self) -> &Gate {

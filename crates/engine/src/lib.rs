@@ -10,6 +10,7 @@ mod run;
 
 pub use engine::{Engine, EngineConfig, Principals, RUNS};
 pub use nodes::Catalog;
+pub use run::job::Job;
 pub use run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
     StepStatus, StepView, WorkflowRef,

@@ -102,6 +102,8 @@ fn deliveries() -> Table {
         ],
     )
     .key(&["hook_id", "dedupe_key"])
+    // Old keys of all tenants leave together.
+    .seen_by_system()
     .references("hook_id", "hooks")
     .index("hook_deliveries_by_time", &["at"])
 }

@@ -1,24 +1,50 @@
 //! The module `ops`: the registry as an operation, and the tables of the gate.
 
 use crate::denied::AccessDenied;
-use crate::idempotency;
+use crate::idempotency::{self, KEPT_HOURS};
 use crate::module::Module;
 use crate::operation::{Operation, RateClass};
+use crate::outcome::Outcome;
+use crate::output::NoInput;
 use crate::registry::Registry;
+use chrono::TimeDelta;
 use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 use synapscale_core::Effect;
+use synapscale_store::Tx;
 
 /// The module `ops`.
 pub fn module() -> Module {
     Module::new("ops")
         .operation(list())
         .operations(crate::log::operations())
+        .operation(purge())
         .event::<AccessDenied>()
         .migrations(idempotency::migrations())
         .entities(idempotency::entities())
+}
+
+/// How many stored answers were removed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PurgedAnswers {
+    removed: u64,
+}
+
+/// The product's own job: stored answers of all tenants leave when their time is over.
+fn purge() -> Operation {
+    Operation::write("ops.purge_answers", "Forget old answers")
+        .about("Removes the stored answers of idempotent calls that are past their time: a day.")
+        .permission("ops:purge")
+        .internal()
+        .elevated()
+        .handle(|tx: Tx, _: Arc<NoInput>| async move {
+            let before = tx.ctx().clock().now() - TimeDelta::hours(KEPT_HOURS);
+            let removed = idempotency::purge(&tx, before).await?;
+            Ok(Outcome::Done(PurgedAnswers { removed }))
+        })
 }
 
 /// The input of `ops.list`.

@@ -113,10 +113,26 @@ impl Gate {
     /// # Errors
     /// Why the call is not admitted.
     pub async fn prepare(&self, ctx: &Ctx, name: &str, input: Value, envelope: Envelope) -> Result<Prepared> {
+        self.prepare_streaming(ctx, name, input, envelope, Sink::none())
+            .await
+    }
+
+    /// As [`Gate::prepare`], with somebody who listens to the chunks of a streaming operation.
+    ///
+    /// # Errors
+    /// Why the call is not admitted.
+    pub async fn prepare_streaming(
+        &self,
+        ctx: &Ctx,
+        name: &str,
+        input: Value,
+        envelope: Envelope,
+        sink: Sink,
+    ) -> Result<Prepared> {
         let operation = self.find(name)?;
         let span = span(ctx, &operation);
         let work = async {
-            let prepared = within(ctx, self.ready(ctx, &operation, input, envelope, Sink::none())).await;
+            let prepared = within(ctx, self.ready(ctx, &operation, input, envelope, sink)).await;
             log_fault(prepared.as_ref().err());
             prepared
         };

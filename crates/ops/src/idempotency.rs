@@ -246,7 +246,7 @@ fn replay(ctx: &Ctx, secrets: &SecretBox, keyed: &Keyed, row: &Model) -> Result<
 ///
 /// # Errors
 /// When the transaction is not elevated, or the database fails.
-pub async fn idempotency_purge(tx: &Tx, before: DateTime<Utc>) -> Result<u64> {
+pub(crate) async fn purge(tx: &Tx, before: DateTime<Utc>) -> Result<u64> {
     let old = tx
         .delete_as_system::<Entity>()?
         .filter(Column::CreatedAt.lt(before));

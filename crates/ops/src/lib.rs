@@ -24,13 +24,12 @@ pub use builtin::{ListOperations, OperationInfo, OperationList, RestInfo, module
 pub use denied::AccessDenied;
 pub use draft::{Draft, ExternalKind, Input, Plain, ReadKind, Reply, SlowDraft, WithRevision, WriteKind};
 pub use gate::{ExternalRunner, Gate, GateConfig};
-pub use idempotency::{KEPT_HOURS, idempotency_purge};
 pub use json_guard::{JsonLimits, check_value, parse_json};
 pub use limits::{Rate, Rates};
 pub use module::Module;
 pub use operation::{Operation, RateClass};
 pub use outcome::Outcome::{Done, Refused};
-pub use outcome::{Answer, Applied, Envelope, Outcome, Sink};
+pub use outcome::{Answer, Applied, Envelope, Outcome, Sink, Unheard};
 pub use output::{NoInput, NoOutput, Output, RevisionOf, Revisioned};
 pub use page::{Page, PageQuery};
 pub use patch::Patch;

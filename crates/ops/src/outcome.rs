@@ -1,7 +1,9 @@
 //! What comes out of a call, and what goes along with its input.
 
 use crate::output::Output;
+use serde_json::Value;
 use synapscale_core::{Error, Result};
+use tokio::sync::mpsc;
 
 /// What a write handler decided. Both are committed: a refusal may have counted something.
 #[derive(Clone, Debug)]
@@ -99,13 +101,40 @@ impl Applied {
     }
 }
 
-/// Where a streaming operation puts its chunks. Nothing streams yet.
+/// Where a streaming operation puts its chunks: JSON values, in order, to one listener. Chunks are live only; the result
+/// that follows them holds everything, so a listener who comes late or goes early loses nothing.
 #[derive(Clone, Debug, Default)]
-pub struct Sink(());
+pub struct Sink(Option<mpsc::Sender<Value>>);
+
+/// The listener has gone away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard;
 
 impl Sink {
     /// A sink that nobody reads.
     pub fn none() -> Self {
-        Sink(())
+        Sink(None)
+    }
+
+    /// A sink and its listener. A listener that is `room` chunks behind slows the operation down.
+    pub fn channel(room: usize) -> (Self, mpsc::Receiver<Value>) {
+        let (sender, receiver) = mpsc::channel(room.max(1));
+        (Sink(Some(sender)), receiver)
+    }
+
+    /// Whether anybody listens: whether it is worth streaming at all.
+    pub fn is_heard(&self) -> bool {
+        self.0.as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    /// Hands on one chunk; nobody listening from the start is no fault.
+    ///
+    /// # Errors
+    /// [`Unheard`] when the listener has gone.
+    pub async fn send(&self, chunk: Value) -> std::result::Result<(), Unheard> {
+        match &self.0 {
+            None => Ok(()),
+            Some(sender) => sender.send(chunk).await.map_err(|_| Unheard),
+        }
     }
 }

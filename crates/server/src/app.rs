@@ -262,7 +262,12 @@ impl App {
     /// # Errors
     /// When a listener or the worker fails.
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) -> Result<()> {
-        let periodic = Periodic::start(self.gate.clone(), self.auth.clone(), self.figures.clone());
+        let periodic = Periodic::start(
+            self.gate.clone(),
+            self.auth.clone(),
+            self.engine.clone(),
+            self.figures.clone(),
+        );
         let worker_stop = CancellationToken::new();
         let workers = TaskTracker::new();
         let worker = self.config.roles.worker.then(|| {

@@ -1,14 +1,14 @@
 //! What the process itself does now and then: figures and counters leave memory. Work that matters if the process dies
 //! is a run, not a task.
 
-use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use synapscale_core::{Ctx, Result};
+use synapscale_core::{Clock, Result};
+use synapscale_engine::{Engine, Job};
 use synapscale_identity::Authenticator;
-use synapscale_ops::{Gate, KEPT_HOURS, idempotency_purge};
+use synapscale_ops::Gate;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,8 +19,8 @@ const DENIED: Duration = Duration::from_secs(10);
 const LAST_USED: Duration = Duration::from_secs(60);
 /// How often the figures are folded; the recorder asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How often stored answers that are past their time are removed.
-const PURGE: Duration = Duration::from_secs(3600);
+/// How often it is looked whether a background job's turn has come.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// One turn of a task.
 type Turn = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
@@ -35,7 +35,7 @@ pub(crate) struct Periodic {
 
 impl Periodic {
     /// Starts them.
-    pub fn start(gate: Gate, auth: Authenticator, figures: PrometheusHandle) -> Self {
+    pub fn start(gate: Gate, auth: Authenticator, engine: Engine, figures: PrometheusHandle) -> Self {
         let periodic = Periodic {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -51,9 +51,13 @@ impl Periodic {
             let auth = auth.clone();
             Box::pin(async move { auth.flush_last_used().await.map(drop) })
         });
-        periodic.every("purge_answers", PURGE, move || {
-            let gate = gate.clone();
-            Box::pin(async move { purge(&gate).await })
+        let (clock, started) = (
+            gate.store().clock().clone(),
+            Arc::new(Mutex::new([i64::MIN; JOBS.len()])),
+        );
+        periodic.every("start_jobs", LOOK, move || {
+            let (engine, clock, started) = (engine.clone(), clock.clone(), started.clone());
+            Box::pin(async move { start_jobs(&engine, &clock, &started).await })
         });
         periodic.every("upkeep", UPKEEP, move || {
             figures.run_upkeep();
@@ -96,15 +100,27 @@ impl Periodic {
     }
 }
 
-async fn purge(gate: &Gate) -> Result<()> {
-    let store = gate.store();
-    let before = store.clock().now() - TimeDelta::hours(KEPT_HOURS);
-    let ctx = Ctx::system(store.clock().clone());
-    let removed = store
-        .write(&ctx, |tx| async move { idempotency_purge(&tx, before).await })
-        .await?;
-    if removed > 0 {
-        tracing::debug!(removed, "stored answers past their time were removed");
+/// The product's own background jobs, each a run of the system tenant.
+const JOBS: [Job; 2] = [
+    Job {
+        operation: "ops.purge_answers",
+        every: Duration::from_secs(3600),
+    },
+    Job {
+        operation: "hooks.prune",
+        every: Duration::from_secs(6 * 3600),
+    },
+];
+
+/// Starts the runs of the jobs whose turn it is, and remembers which were started.
+async fn start_jobs(engine: &Engine, clock: &Clock, done: &Mutex<[i64; JOBS.len()]>) -> Result<()> {
+    for (index, job) in JOBS.into_iter().enumerate() {
+        let turn = job.turn(clock.now().timestamp_millis());
+        let last = done.lock().unwrap_or_else(PoisonError::into_inner)[index];
+        if last != turn {
+            engine.start_job(job, turn).await?;
+            done.lock().unwrap_or_else(PoisonError::into_inner)[index] = turn;
+        }
     }
     Ok(())
 }

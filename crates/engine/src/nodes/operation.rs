@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::graph::StepKey;
 use crate::run::state::RunState;
 use serde_json::Value;
-use synapscale_core::{Ctx, Effect, Error, Result};
+use synapscale_core::{Ctx, Effect, Error, Result, SYSTEM_TENANT};
 use synapscale_ops::{Envelope, Sink};
 use synapscale_store::Tx;
 
@@ -51,7 +51,8 @@ pub(super) async fn execute(
     let operation = gate
         .registry()
         .get(&call.operation)
-        .filter(|operation| !operation.is_internal())
+        // Internal ones are for the product's own jobs.
+        .filter(|operation| !operation.is_internal() || ctx.tenant() == SYSTEM_TENANT)
         .ok_or_else(|| Error::not_found("operation"))?;
     if operation.effect() == Effect::External || operation.has_prepare() || operation.is_elevated() {
         return Ok(StepOutcome::Launch);
@@ -67,12 +68,29 @@ pub(super) async fn execute(
 }
 
 /// Calls an operation outside of a transaction; the key makes a second call answer as the first did.
-pub(crate) async fn call(engine: &Engine, ctx: &Ctx, key: String, config: &Value) -> Result<Value> {
+pub(crate) async fn call(
+    engine: &Engine,
+    ctx: &Ctx,
+    key: String,
+    config: &Value,
+    sink: Sink,
+) -> Result<Value> {
     let mut call = read(config)?;
+    let gate = engine.gate();
+    let external = gate
+        .registry()
+        .get(&call.operation)
+        .is_some_and(|operation| operation.effect() == Effect::External);
+    if external {
+        // This run is what carries the call: it is performed here, not made into another run.
+        let prepared = gate
+            .prepare_streaming(ctx, &call.operation, call.input, call.envelope, sink)
+            .await?;
+        return gate.perform(&prepared, key).await?.output.to_value();
+    }
     call.envelope.idempotency_key = Some(key);
-    let answer = engine
-        .gate()
-        .call(ctx, &call.operation, call.input, call.envelope, Sink::none())
+    let answer = gate
+        .call(ctx, &call.operation, call.input, call.envelope, sink)
         .await?;
     answer.output.to_value()
 }

@@ -1,19 +1,18 @@
-//! Outside calls of a run, and single external operations as one-node runs.
+//! Outside calls of a run.
 
 use crate::engine::Engine;
 use crate::graph::{StepKey, UnknownOutcome};
 use crate::nodes;
 use crate::run::drive::Arrival;
 use crate::run::state::RunState;
-use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synapscale_core::{Ctx, Error, ErrorKind, Result, new_id};
-use synapscale_ops::{Answer, ExternalRunner, Gate, Prepared};
+use synapscale_core::{Error, ErrorKind, Result};
+use synapscale_ops::Sink;
 
 /// No outside call takes longer, whatever the node says.
 const LONGEST_CALL: Duration = Duration::from_secs(3600);
@@ -51,7 +50,14 @@ async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value>
     let idempotency = state.idempotency_key(key);
     match state.head.graph.node(key.node).kind.name.as_str() {
         "http" => nodes::call_http(engine, &ctx, &idempotency, &config).await,
-        "operation" => nodes::call_operation(engine, &ctx, idempotency, &config).await,
+        "operation" => match engine.direct(state.head.id) {
+            Some(caller) => {
+                caller
+                    .hear(|sink| nodes::call_operation(engine, &ctx, idempotency, &config, sink))
+                    .await
+            }
+            None => nodes::call_operation(engine, &ctx, idempotency, &config, Sink::none()).await,
+        },
         other => Err(Error::internal(format!("`{other}` makes no outside call"))),
     }
 }
@@ -91,19 +97,4 @@ fn lost(kind: ErrorKind) -> Error {
         "outcome_unknown",
         "The worker died during this call; whether it took effect is not known.",
     )
-}
-
-/// Performs an external operation that was called directly, outside of any workflow.
-pub(crate) struct Runner(pub Gate);
-
-#[async_trait]
-impl ExternalRunner for Runner {
-    async fn run_external(&self, _ctx: &Ctx, prepared: Prepared) -> Result<Answer> {
-        let key = prepared
-            .envelope()
-            .idempotency_key
-            .clone()
-            .unwrap_or_else(|| new_id().to_string());
-        self.0.perform(&prepared, key).await
-    }
 }

@@ -2,10 +2,12 @@
 
 pub(crate) mod burst;
 pub(crate) mod claim;
+pub(crate) mod direct;
 pub(crate) mod drive;
 pub(crate) mod entity;
 pub(crate) mod events;
 pub(crate) mod external;
+pub(crate) mod job;
 pub(crate) mod journal;
 pub(crate) mod load;
 pub(crate) mod model;

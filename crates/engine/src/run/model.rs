@@ -87,6 +87,8 @@ pub struct WorkflowRef {
 /// A run to be started.
 #[derive(Clone, Debug)]
 pub struct NewRun {
+    /// Its id, when the same thing asked for twice must be one run; a new one otherwise.
+    pub id: Option<Uuid>,
     /// The immutable graph.
     pub graph_id: Uuid,
     /// The id of the trigger node that starts it.

@@ -29,7 +29,7 @@ impl Engine {
             .index(&new.trigger)
             .filter(|node| graph.is_trigger(*node))
             .ok_or_else(|| Error::not_found("trigger"))?;
-        let id = new_id();
+        let id = new.id.unwrap_or_else(new_id);
         let head = RunHead {
             id,
             tenant: tx.ctx().tenant(),

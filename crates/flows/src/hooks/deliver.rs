@@ -61,6 +61,7 @@ pub(crate) fn operation(flows: crate::Flows) -> Operation {
 /// repetition fails there, and the whole transaction with it, so that nothing of the second run was ever there.
 async fn start(engine: &Engine, tx: &Tx, delivery: &Delivery) -> Result<Started> {
     let run = NewRun {
+        id: None,
         graph_id: delivery.graph_id,
         trigger: delivery.node.clone(),
         input: delivery.input.clone(),

@@ -144,9 +144,13 @@ fn prune() -> Operation {
     Operation::write("hooks.prune", "Forget old deliveries")
         .about("Removes the keys of deliveries that are older than any hook recognises repetitions for: 30 days.")
         .permission("hooks:manage")
+        .internal()
+        .elevated()
         .handle(|tx: Tx, _: Arc<NoInput>| async move {
             let before = tx.ctx().clock().now() - Duration::hours(MAX_DEDUPE_HOURS);
-            let old = tx.delete::<delivery::Entity>().filter(delivery::Column::At.lt(before));
+            let old = tx
+                .delete_as_system::<delivery::Entity>()?
+                .filter(delivery::Column::At.lt(before));
             let removed = tx.run_delete(old).await?;
             Ok::<_, Error>(Done(PrunedDeliveries { removed }))
         })

@@ -358,6 +358,7 @@ async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
     let pinned = pin(tx, &row, input).await?;
     let caller = tx.ctx().actor();
     let run = NewRun {
+        id: None,
         graph_id: pinned.graph_id,
         trigger: pinned.trigger,
         input: if input.input.is_null() {

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use synapscale_core::Clock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use synapscale_core::{Clock, Error};
 use synapscale_identity::{BootstrapInput, bootstrap};
-use synapscale_ops::{Module, Operation, Outcome};
+use synapscale_ops::{ExternalCx, Module, Operation, Outcome};
 use synapscale_server::serve::Listeners;
 use synapscale_server::{App, Config, telemetry};
 use synapscale_store::Tx;
@@ -40,6 +41,26 @@ fn greet() -> Operation {
         })
 }
 
+/// How often the outside was called.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// One that reaches out of the database.
+fn send() -> Operation {
+    Operation::external("greetings.send", "Send a greeting")
+        .about("Sends a greeting to the outside.")
+        .permission("greetings:write")
+        .rest(Method::POST, "/greetings/{name}/send")
+        .handle_external(|_: ExternalCx, input: Arc<Greet>| async move {
+            CALLS.fetch_add(1, Ordering::SeqCst);
+            match input.name.as_str() {
+                "Nobody" => Err(Error::unavailable("nobody", "Nobody is there.")),
+                name => Ok(Greeting {
+                    text: format!("Sent to {name}"),
+                }),
+            }
+        })
+}
+
 struct Running {
     url: String,
     key: String,
@@ -55,7 +76,7 @@ async fn start() -> Running {
     let any = "127.0.0.1:0".parse().expect("an address");
     let config = Config::dev(folder.path().to_owned(), any);
     let mut module = Module::new("greetings");
-    module.operations = vec![greet()];
+    module.operations = vec![greet(), send()];
     let figures = telemetry::start_metrics().expect("metrics");
     let app = App::build_with(config, figures, vec![module])
         .await
@@ -196,6 +217,58 @@ async fn one_definition_is_met_everywhere() {
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     assert_eq!(run["output"], hello, "{run}");
+
+    server.stop.cancel();
+    server.served.await.expect("no panic").expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_external_call_is_a_run_of_one_node() {
+    let server = start().await;
+    let (status, sent) = server
+        .ask(Method::POST, "/api/v1/greetings/Ada/send", json!({}))
+        .await;
+    assert_eq!(
+        (status, &sent),
+        (200, &json!({ "text": "Sent to Ada" })),
+        "{sent}"
+    );
+    let (_, runs) = server.ask(Method::GET, "/api/v1/runs", Value::Null).await;
+    assert_eq!(runs["items"][0]["status"], "succeeded", "{runs}");
+    let path = format!(
+        "/api/v1/runs/{}/steps",
+        runs["items"][0]["id"].as_str().expect("an id")
+    );
+    let (_, steps) = server.ask(Method::GET, &path, Value::Null).await;
+    assert_eq!(steps["steps"][0]["node"], "call", "{steps}");
+
+    let (status, refused) = server
+        .ask(Method::POST, "/api/v1/greetings/Nobody/send", json!({}))
+        .await;
+    assert_eq!((status, &refused["code"]), (503, &json!("nobody")), "{refused}");
+
+    let before = CALLS.load(Ordering::SeqCst);
+    let keyed = async |name: &str| {
+        let url = format!("{}/api/v1/greetings/{name}/send", server.url);
+        let request = server
+            .client
+            .post(url)
+            .bearer_auth(&server.key)
+            .header("idempotency-key", "once");
+        let answer = request.json(&json!({})).send().await.expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.expect("JSON"),
+        )
+    };
+    assert_eq!(keyed("Eve").await, (200, json!({ "text": "Sent to Eve" })));
+    assert_eq!(keyed("Eve").await, (200, json!({ "text": "Sent to Eve" })));
+    assert_eq!(
+        CALLS.load(Ordering::SeqCst),
+        before + 1,
+        "the same key is the same call"
+    );
+    assert_eq!(keyed("Bob").await.0, 422, "the same key with another input");
 
     server.stop.cancel();
     server.served.await.expect("no panic").expect("a clean end");
