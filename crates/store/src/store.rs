@@ -263,13 +263,12 @@ impl Store {
                     Privilege::Tenant => pool,
                     Privilege::System => control,
                 };
-                let mut conn = pool.acquire().await.map_err(IntoCore::into_core)?;
-                let begun = dialect::postgres::run(&mut conn, &dialect::postgres::begin_read(ctx)).await;
-                if let Err(error) = begun {
-                    postgres::close_lost(conn);
-                    return Err(error.into_core());
-                }
-                Conn::Postgres(conn)
+                let conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+                let mut opening = postgres::Opening::new(conn);
+                dialect::postgres::run(opening.conn()?, &dialect::postgres::begin_read(ctx))
+                    .await
+                    .map_err(IntoCore::into_core)?;
+                Conn::Postgres(opening.opened()?)
             }
         };
         Ok(Tx::new(ctx.clone(), self.backend(), self.0.shared.clone(), conn))
@@ -350,11 +349,19 @@ impl Store {
         .unwrap_or_else(|_| Err(Error::deadline_exceeded()));
         let conn = tx.take_conn().await;
         let value = outcome?;
-        if let Some(Conn::Writer(lease)) = conn {
-            lease.release();
+        match conn {
+            Some(Conn::Writer(lease)) => lease.release(),
+            // A savepoint that could not be undone took it, whatever the caller made of that.
+            _ => return Err(Error::internal("the transaction lost its connection")),
         }
-        ticket.committed().await?;
-        self.committed(&tx);
+        // The group commits whether the caller stays or not, so what hangs on the commit must not hang on the caller.
+        let store = self.clone();
+        let ended = self.0.tasks.spawn(async move {
+            ticket.committed().await?;
+            store.committed(&tx);
+            Ok::<(), Error>(())
+        });
+        ended.await.map_err(Error::internal)??;
         Ok(value)
     }
 
@@ -363,18 +370,16 @@ impl Store {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let mut conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+        let conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+        let mut opening = postgres::Opening::new(conn);
         let begin = dialect::postgres::begin_write(ctx);
         let begun = sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
-            .fetch_one(&mut *conn)
+            .fetch_one(&mut **opening.conn()?)
             .await;
-        let xid: String = match begun.and_then(|row| row.try_get(1)) {
-            Ok(xid) => xid,
-            Err(error) => {
-                postgres::close_lost(conn);
-                return Err(error.into_core());
-            }
-        };
+        let xid: String = begun
+            .and_then(|row| row.try_get(1))
+            .map_err(IntoCore::into_core)?;
+        let conn = opening.opened()?;
         let tx = Tx::new(
             ctx.clone(),
             Backend::Postgres,
@@ -399,14 +404,20 @@ impl Store {
                 return Err(error);
             }
         };
-        if let Err(error) = dialect::postgres::run(&mut conn, "COMMIT").await {
-            postgres::close_lost(conn);
-            let lost = !matches!(error, sqlx::Error::Database(_));
-            if !lost || !postgres::was_committed(pool, &xid).await? {
-                return Err(error.into_core());
+        // A COMMIT that was sent takes place whether the caller stays or not, and so does what hangs on it.
+        let (store, pool) = (self.clone(), pool.clone());
+        let ended = self.0.tasks.spawn(async move {
+            if let Err(error) = dialect::postgres::run(&mut conn, "COMMIT").await {
+                postgres::close_lost(conn);
+                let lost = !matches!(error, sqlx::Error::Database(_));
+                if !lost || !postgres::was_committed(&pool, &xid).await? {
+                    return Err(error.into_core());
+                }
             }
-        }
-        self.committed(&tx);
+            store.committed(&tx);
+            Ok::<(), Error>(())
+        });
+        ended.await.map_err(Error::internal)??;
         Ok(value)
     }
 

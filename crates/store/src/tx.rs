@@ -226,8 +226,19 @@ impl Tx {
         match &outcome {
             Ok(_) => self.unprepared(&format!("RELEASE SAVEPOINT {name}")).await?,
             Err(_) => {
-                self.unprepared(&format!("ROLLBACK TO SAVEPOINT {name}")).await?;
-                self.unprepared(&format!("RELEASE SAVEPOINT {name}")).await?;
+                let undone = async {
+                    self.unprepared(&format!("ROLLBACK TO SAVEPOINT {name}")).await?;
+                    self.unprepared(&format!("RELEASE SAVEPOINT {name}")).await
+                };
+                if let Err(error) = undone.await {
+                    // SQLite undoes the whole transaction when its disk is full; what came after would stand alone,
+                    // each statement for itself. Nothing more may be sent here.
+                    match self.take_conn().await {
+                        Some(Conn::Postgres(conn)) => postgres::close_lost(conn),
+                        other => drop(other),
+                    }
+                    return Err(error.transient());
+                }
                 self.inner
                     .events
                     .lock()

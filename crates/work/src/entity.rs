@@ -33,6 +33,25 @@ macro_rules! soft_entity {
                 pub delete_group: Option<Uuid>,
             }
 
+            impl Model {
+                /// A row whose columns come in the order of [`Column::iter`].
+                pub fn in_order(row: &sea_orm::QueryResult) -> Result<Self, DbErr> {
+                    let mut place = 0..;
+                    let mut next = || place.next().unwrap_or_default();
+                    Ok(Model {
+                        tenant_id: row.try_get_by_index(next())?,
+                        id: row.try_get_by_index(next())?,
+                        $($field: row.try_get_by_index(next())?,)*
+                        created_at: row.try_get_by_index(next())?,
+                        updated_at: row.try_get_by_index(next())?,
+                        created_by: row.try_get_by_index(next())?,
+                        revision: row.try_get_by_index(next())?,
+                        deleted_at: row.try_get_by_index(next())?,
+                        delete_group: row.try_get_by_index(next())?,
+                    })
+                }
+            }
+
             #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
             pub enum Relation {}
 

@@ -12,7 +12,7 @@ use synapscale_store::orm::sea_query::{
     WithClause,
 };
 use synapscale_store::orm::{
-    ColumnTrait, Condition, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
@@ -62,6 +62,12 @@ pub(crate) async fn projects_of_group(tx: &Tx, group: Uuid) -> Result<Vec<projec
         .await
 }
 
+/// The rows of a query for whole tasks.
+async fn in_order(tx: &Tx, query: Select<task::Entity>) -> Result<Vec<task::Model>> {
+    tx.query_by(&QueryTrait::into_query(query), task::Model::in_order)
+        .await
+}
+
 fn whole(rows: Vec<task::Model>) -> Result<Vec<task::Model>> {
     match rows.len() as u64 > MAX_TREE {
         true => Err(Error::too_large("tree", format!("{MAX_TREE} tasks"))),
@@ -71,7 +77,10 @@ fn whole(rows: Vec<task::Model>) -> Result<Vec<task::Model>> {
 
 /// The living task and all living ones below it, parents before children.
 pub(crate) async fn subtree(tx: &Tx, root: Uuid) -> Result<Vec<task::Model>> {
-    whole(tx.query(&subtree_query(tx, root)).await?)
+    whole(
+        tx.query_by(&subtree_query(tx, root), task::Model::in_order)
+            .await?,
+    )
 }
 
 fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
@@ -153,7 +162,7 @@ pub(crate) async fn project_tree(tx: &Tx, id: Uuid) -> Result<Vec<TaskNode>> {
         .order_by_asc(task::Column::CreatedAt)
         .order_by_asc(task::Column::Id)
         .limit(MAX_TREE + 1);
-    Ok(nest(whole(query.rows(tx).await?)?))
+    Ok(nest(whole(in_order(tx, query).await?)?))
 }
 
 pub(crate) async fn live_task(tx: &Tx, id: Uuid) -> Result<task::Model> {
@@ -260,7 +269,7 @@ pub(crate) async fn tasks(tx: &Tx, wanted: &ListTasks) -> Result<Page<Task>> {
     let sort = Sort::parse(wanted.sort.as_deref(), task::Column::Id, TASK_KEYS)?;
     let query = filtered(tx.find_live::<task::Entity>(), wanted);
     let query = sort.page(query, wanted.cursor.as_deref())?;
-    let rows = query.limit(limit + 1).rows(tx).await?;
+    let rows = in_order(tx, query.limit(limit + 1)).await?;
     Ok(Page::cut(rows, limit, |row| sort.place(row))?.map(Task::from))
 }
 

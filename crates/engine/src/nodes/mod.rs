@@ -22,6 +22,8 @@ use synapscale_store::Tx;
 
 /// Longest wait that a node may ask for.
 const LONGEST_WAIT: Duration = Duration::days(366);
+/// Most that a merge puts together, in bytes of JSON: a merge of merges doubles with each row of nodes.
+pub(crate) const MOST_MERGED: usize = 8 * 1024 * 1024;
 /// How long a person has, unless the node says otherwise.
 const APPROVAL_HOURS: i64 = 7 * 24;
 
@@ -84,7 +86,10 @@ pub(crate) async fn execute(
             done(if holds { "true" } else { "false" }, json!({ "when": holds }))
         }
         "switch" => switch(&config),
-        "merge" => done("out", state.inputs_of(key.node)),
+        "merge" => match state.inputs_fit(key.node, MOST_MERGED) {
+            true => done("out", state.inputs_of(key.node)),
+            false => Err(Error::too_large("merge's output", "8 MiB")),
+        },
         "wait" => wait(&config, now),
         "approval" => approval(config, now),
         "respond" => respond(config),

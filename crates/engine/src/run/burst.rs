@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 /// Most steps of one burst.
 const MAX_STEPS: usize = 256;
+/// Tries that a call has whose worker died during it, whatever the policy says.
+const LOST_TRIES: u32 = 3;
 /// A burst that has taken this long commits what it has: on SQLite it holds the only writer.
 const MAX_TIME: Duration = Duration::from_millis(200);
 
@@ -166,6 +168,23 @@ pub(crate) fn settle_failure(
     let policy = node.retry.as_ref().unwrap_or(&state.head.graph.retry);
     let seed = state.idempotency_key(&key);
     let retry_at = retry::delay(policy, attempt, &error, &seed).map(|delay| now + delay);
+    state.record(key, attempt, What::Failed { error, retry_at }, now);
+}
+
+/// Journals a call that a crash cut off, to be made again. It is not the call that failed, so a policy of one try does
+/// not count; a call that always brings its worker down has an end all the same.
+pub(crate) fn settle_lost(
+    state: &mut RunState,
+    key: StepKey,
+    attempt: i64,
+    error: Error,
+    now: DateTime<Utc>,
+) {
+    let node = state.head.graph.node(key.node);
+    let mut policy = *node.retry.as_ref().unwrap_or(&state.head.graph.retry);
+    policy.max_attempts = policy.max_attempts.max(LOST_TRIES);
+    let seed = state.idempotency_key(&key);
+    let retry_at = retry::delay(&policy, attempt, &error, &seed).map(|delay| now + delay);
     state.record(key, attempt, What::Failed { error, retry_at }, now);
 }
 

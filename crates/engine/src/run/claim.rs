@@ -1,9 +1,9 @@
 //! Taking runs from the queue: those whose time has come and whose worker, if any, gave no sign of life.
 
 use crate::engine::Engine;
-use crate::run::drive::Held;
+use crate::run::drive::{Held, MAX_CRASHES};
 use crate::run::entity::queue;
-use crate::run::load;
+use crate::run::{load, signal};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 use synapscale_core::{Ctx, Result, TenantId};
@@ -106,7 +106,7 @@ async fn look(tx: &Tx, poll: Duration) -> Result<(bool, Duration)> {
     Ok((false, until.min(poll)))
 }
 
-/// Nobody's, or (PostgreSQL) somebody's whose lease ran out. SQLite's only owner is alive.
+/// Nobody's, or (PostgreSQL) somebody's whose lease ran out. SQLite's only owner is alive, and gives back what it leaves.
 fn free(now: DateTime<Utc>, backend: Backend) -> Condition {
     let nobody = Condition::any().add(queue::Column::Owner.is_null());
     match backend {
@@ -174,8 +174,16 @@ async fn bring_back(engine: &Engine, claimed: Claimed, slot: OwnedSemaphorePermi
             slot,
         }),
         Err(error) => {
-            // The lease runs out and the run is tried again; three times, then it is paused.
+            // It is tried again later; three times, then it is paused.
             tracing::error!(run = %run_id, ?error, "a run could not be loaded");
+            let (tenant, epoch) = (claimed.tenant, claimed.epoch);
+            let left = match claimed.crashes >= MAX_CRASHES && !error.is_transient() {
+                true => signal::set_aside(engine, tenant, run_id, epoch, &error).await,
+                false => signal::let_go(engine, tenant, run_id, epoch).await,
+            };
+            if let Err(error) = left {
+                tracing::error!(run = %run_id, ?error, "a run is left to its lease");
+            }
             None
         }
     }

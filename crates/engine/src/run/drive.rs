@@ -6,18 +6,20 @@ use crate::graph::StepKey;
 use crate::run::model::RunStatus;
 use crate::run::state::{RunState, What};
 use crate::run::{burst, external, persist, signal};
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use serde_json::Value;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synapscale_core::{Error, Result};
+use synapscale_core::{Error, ErrorKind, Result, TenantId};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// A run that brought its worker down this often is set aside.
-const MAX_CRASHES: i64 = 3;
+pub(crate) const MAX_CRASHES: i64 = 3;
 /// Pause after a commit that failed for a passing reason.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Commits that may fail in a row before the run is left to its lease.
@@ -40,6 +42,8 @@ pub(crate) struct Arrival {
     pub took: Duration,
     /// Nobody knows what became of it, and the node wants a person to say what to do.
     pub ask: bool,
+    /// Nobody knows what became of it, and the node wants it made again.
+    pub again: bool,
 }
 
 type Calls = FuturesUnordered<BoxFuture<'static, Arrival>>;
@@ -52,12 +56,39 @@ pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToke
         crashes,
         slot,
     } = held;
-    let run_id = state.head.id;
+    let (run_id, tenant) = (state.head.id, state.head.tenant);
     let _slot = slot;
-    if let Err(error) = go(&engine, state, epoch, crashes, &shutdown).await {
-        match error.code() {
-            "lease_lost" => tracing::warn!(run = %run_id, "this run was taken over by another worker"),
-            _ => tracing::error!(run = %run_id, ?error, "a run was left to its lease"),
+    let driven = AssertUnwindSafe(go(&engine, state, epoch, crashes, &shutdown)).catch_unwind();
+    let error = match driven.await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error,
+        Err(_) => Error::internal("a worker panicked"),
+    };
+    if error.code() == "lease_lost" {
+        tracing::warn!(run = %run_id, "this run was taken over by another worker");
+        return;
+    }
+    tracing::error!(run = %run_id, ?error, "a run was given up, to be tried again");
+    leave(&engine, tenant, run_id, epoch, &shutdown).await;
+}
+
+/// Lets go of a run that this worker cannot go on with. On SQLite nobody looks at leases, so it tries until it has worked.
+pub(crate) async fn leave(
+    engine: &Engine,
+    tenant: TenantId,
+    run_id: Uuid,
+    epoch: i64,
+    shutdown: &CancellationToken,
+) {
+    let pause = engine.config().lease;
+    while let Err(error) = signal::let_go(engine, tenant, run_id, epoch).await {
+        if error.code() == "lease_lost" {
+            return;
+        }
+        tracing::warn!(run = %run_id, %error, "a run could not be given back yet");
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -88,7 +119,12 @@ async fn go(
     for key in std::mem::take(&mut state.launch) {
         calls.push(external::launch(engine, &state, key));
     }
-    let mut look = arrivals.is_empty() && calls.is_empty() && state.ready.is_empty();
+    // A deadline, not a pause: wake-ups come often, and each would put a pause off.
+    let rhythm = engine.config().lease / 3;
+    let mut beat = tokio::time::Instant::now() + rhythm;
+    // A loaded run knows how many signals came, not whether they were taken in.
+    let mut look =
+        state.signals_seen > 0 || (arrivals.is_empty() && calls.is_empty() && state.ready.is_empty());
     loop {
         let has_work = !arrivals.is_empty() || !state.ready.is_empty() || look || calls.is_empty();
         if has_work {
@@ -98,8 +134,9 @@ async fn go(
                     arrivals.clear();
                     look = false;
                     faults = 0;
+                    beat = tokio::time::Instant::now() + rhythm;
                 }
-                Err(error) if error.is_transient() && faults < MAX_FAULTS => {
+                Err(error) if passes(&error) && faults < MAX_FAULTS => {
                     faults += 1;
                     tokio::time::sleep(PAUSE * faults).await;
                     continue;
@@ -118,12 +155,17 @@ async fn go(
         }
         tokio::select! {
             Some(arrival) = calls.next() => arrivals.push(arrival),
-            _ = wake.changed() => look = signal::waiting(engine, &state).await?,
-            () = tokio::time::sleep(engine.config().lease / 3) => look = true,
+            _ = wake.changed() => look = signal::waiting(engine, &state).await.unwrap_or(true),
+            () = tokio::time::sleep_until(beat) => look = true,
             // Outside calls are dropped; they are journalled as started, and the next worker knows.
             () = shutdown.cancelled() => return signal::give_back(engine, &state, epoch).await,
         }
     }
+}
+
+/// Whether the same may work in a moment: a database that is away, full of callers, or slow.
+fn passes(error: &Error) -> bool {
+    error.is_transient() || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
 }
 
 /// One burst in one transaction: what arrived, what was signalled, what became ready.
@@ -138,7 +180,7 @@ async fn commit(
     let ctx = match engine.run_ctx(&state.head).await {
         Ok(ctx) => ctx,
         // The publisher has left or lost every right: the run may not go on as anybody.
-        Err(error) if !error.is_transient() => return end(engine, state, epoch, error).await,
+        Err(error) if error.kind() == ErrorKind::Forbidden => return end(engine, state, epoch, error).await,
         Err(error) => return Err(error),
     };
     let next = engine
@@ -150,7 +192,11 @@ async fn commit(
                 if next.status == RunStatus::Queued || next.status == RunStatus::Waiting {
                     next.status = RunStatus::Running;
                 }
-                let now = ctx.clock().now();
+                // The queue goes by the database's clock; by another, a wait that is over there may never be over here.
+                let now = match next.waits.is_empty() {
+                    true => ctx.clock().now(),
+                    false => tx.now().await?,
+                };
                 for arrival in arrivals {
                     match arrival.ask {
                         true => signal::ask_about_unknown(&tx, &mut next, arrival, now).await?,
@@ -163,7 +209,7 @@ async fn commit(
                 signal::elapse(&tx, &mut next, now).await?;
                 burst::run(&engine, &tx, &ctx, &mut next, true).await?;
                 if burst::status(&next).is_final() && next.waits.iter().any(signal::is_approval) {
-                    persist::withdraw_approvals(&tx, &next).await?;
+                    persist::withdraw_approvals(&tx, next.head.id).await?;
                 }
                 persist::update(&engine, &tx, &mut next, epoch).await?;
                 Ok(next)
@@ -187,6 +233,9 @@ fn take_in(state: &mut RunState, arrival: &Arrival, now: chrono::DateTime<chrono
             };
             state.record(arrival.key.clone(), arrival.attempt, what, now);
         }
+        Err(error) if arrival.again => {
+            burst::settle_lost(state, arrival.key.clone(), arrival.attempt, error.clone(), now);
+        }
         Err(error) => {
             burst::settle_failure(state, arrival.key.clone(), arrival.attempt, error.clone(), now);
         }
@@ -204,7 +253,7 @@ async fn end(engine: &Engine, state: &RunState, epoch: i64, error: Error) -> Res
                 let mut next = state.clone();
                 next.status = RunStatus::Failed;
                 next.error = Some(error);
-                persist::withdraw_approvals(&tx, &next).await?;
+                persist::withdraw_approvals(&tx, next.head.id).await?;
                 persist::update(&engine, &tx, &mut next, epoch).await?;
                 Ok(next)
             }

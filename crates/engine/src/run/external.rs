@@ -39,6 +39,7 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
             outcome: outcome.map(Arc::new),
             took: began.elapsed(),
             ask: false,
+            again: false,
         }
     }
     .boxed()
@@ -86,6 +87,7 @@ pub(crate) fn interrupted(state: &RunState) -> Vec<Arrival> {
                 outcome: Err(lost(kind)),
                 took: Duration::ZERO,
                 ask,
+                again: node.unknown_outcome == UnknownOutcome::Retry,
             }
         })
         .collect()

@@ -148,6 +148,11 @@ pub(crate) async fn fetch(tx: &Tx, value: Value) -> Result<Value> {
 
 /// Whether the JSON text of `value` is longer than `limit` bytes. Stops counting once it is.
 pub(crate) fn is_larger(value: &Value, limit: usize) -> bool {
+    left_of(value, limit).is_none()
+}
+
+/// What is left of `limit` bytes after the JSON text of `value`; none if it is longer.
+pub(crate) fn left_of(value: &Value, limit: usize) -> Option<usize> {
     fn count(value: &Value, left: &mut usize) -> bool {
         let mut take = |bytes: usize| match left.checked_sub(bytes) {
             Some(rest) => {
@@ -176,5 +181,5 @@ pub(crate) fn is_larger(value: &Value, limit: usize) -> bool {
         }
     }
     let mut left = limit;
-    !count(value, &mut left)
+    count(value, &mut left).then_some(left)
 }

@@ -112,9 +112,12 @@ async fn release_or_renew(engine: &Engine, tx: &Tx, state: &RunState, epoch: i64
         let gone = tx.delete::<queue::Entity>().filter(mine(always));
         tx.run_delete(gone).await?
     } else {
-        let update = tx
-            .update::<queue::Entity>()
-            .col_expr(queue::Column::Crashes, Expr::val(0));
+        let update = tx.update::<queue::Entity>();
+        // A call under way may be what brings the worker down: only when it is over, the worker has survived.
+        let update = match state.in_flight.is_empty() {
+            true => update.col_expr(queue::Column::Crashes, Expr::val(0)),
+            false => update,
+        };
         let update = if state.only_waits() {
             // A signal that came meanwhile must not sleep until the wait's own time.
             let wakes = state.wakes_at().unwrap_or_else(|| tx.ctx().clock().now());
@@ -213,14 +216,14 @@ fn tell(tx: &Tx, state: &RunState, rows: &[Row]) {
 }
 
 /// Nobody needs to answer any more.
-pub(crate) async fn withdraw_approvals(tx: &Tx, state: &RunState) -> Result<()> {
+pub(crate) async fn withdraw_approvals(tx: &Tx, run_id: uuid::Uuid) -> Result<()> {
     let update = tx
         .update::<approval::Entity>()
         .col_expr(
             approval::Column::Status,
             Expr::val(ApprovalStatus::Cancelled.as_str()),
         )
-        .filter(approval::Column::RunId.eq(state.head.id))
+        .filter(approval::Column::RunId.eq(run_id))
         .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()));
     tx.run_update(update).await.map(|_| ())
 }

@@ -13,7 +13,7 @@ use crate::run::views;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use synapscale_core::{Ctx, Error, NewEvent, Result, new_id};
+use synapscale_core::{Ctx, Error, NewEvent, Result, TenantId, new_id};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait};
 use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder};
 use synapscale_store::{Scoped, Tx};
@@ -41,8 +41,12 @@ impl Engine {
                 .update::<run::Entity>()
                 .col_expr(run::Column::Status, Expr::val(RunStatus::Cancelled.as_str()))
                 .col_expr(run::Column::FinishedAt, Expr::val(tx.ctx().clock().now()))
-                .filter(run::Column::Id.eq(run_id));
-            tx.run_update(update).await?;
+                .filter(run::Column::Id.eq(run_id))
+                .filter(run::Column::Status.eq(RunStatus::Paused.as_str()));
+            if tx.run_update(update).await? != 1 {
+                return Err(Error::conflict("run_finished", "This run has ended already."));
+            }
+            persist::withdraw_approvals(tx, run_id).await?;
             let finished = crate::run::events::RunFinished {
                 status: RunStatus::Cancelled,
                 code: None,
@@ -171,6 +175,73 @@ pub(crate) async fn give_back(engine: &Engine, state: &RunState, epoch: i64) -> 
         .await
 }
 
+/// Gives up a run that failed here: it is taken again after the time of a lease, and the failure counts as a crash.
+pub(crate) async fn let_go(engine: &Engine, tenant: TenantId, id: Uuid, epoch: i64) -> Result<()> {
+    let ctx = Ctx::system(engine.store().clock().clone()).system_in(tenant);
+    let owner = engine.owner();
+    let later = chrono::Duration::from_std(engine.config().lease).unwrap_or(chrono::Duration::seconds(30));
+    engine
+        .store()
+        .write(&ctx, |tx| async move {
+            let update = tx
+                .update::<queue::Entity>()
+                .col_expr(queue::Column::Owner, Expr::val(None::<Uuid>))
+                .col_expr(queue::Column::LeaseUntil, Expr::val(None::<DateTime<Utc>>))
+                .col_expr(queue::Column::Crashes, Expr::col(queue::Column::Crashes).add(1))
+                .col_expr(queue::Column::ReadyAt, tx.time_in(later))
+                .filter(queue::Column::RunId.eq(id))
+                .filter(queue::Column::Owner.eq(owner))
+                .filter(queue::Column::LeaseEpoch.eq(epoch));
+            match tx.run_update(update).await? {
+                1 => Ok(()),
+                _ => Err(persist::lease_lost()),
+            }
+        })
+        .await
+}
+
+/// Pauses a run that cannot even be loaded, by its row alone.
+pub(crate) async fn set_aside(
+    engine: &Engine,
+    tenant: TenantId,
+    id: Uuid,
+    epoch: i64,
+    why: &Error,
+) -> Result<()> {
+    let ctx = Ctx::system(engine.store().clock().clone()).system_in(tenant);
+    let (owner, error) = (engine.owner(), crate::run::state::error_value(why));
+    let reason = why.message().to_owned();
+    engine
+        .store()
+        .write(&ctx, |tx| {
+            let (error, reason) = (error.clone(), reason.clone());
+            async move {
+                let gone = tx
+                    .delete::<queue::Entity>()
+                    .filter(queue::Column::RunId.eq(id))
+                    .filter(queue::Column::Owner.eq(owner))
+                    .filter(queue::Column::LeaseEpoch.eq(epoch));
+                if tx.run_delete(gone).await? != 1 {
+                    return Err(persist::lease_lost());
+                }
+                let update = tx
+                    .update::<run::Entity>()
+                    .col_expr(run::Column::Status, Expr::val(RunStatus::Paused.as_str()))
+                    .col_expr(run::Column::Error, Expr::val(error))
+                    .filter(run::Column::Id.eq(id));
+                tx.run_update(update).await?;
+                tx.emit(NewEvent::new(
+                    "run",
+                    id,
+                    &crate::run::events::RunPaused { reason },
+                ));
+                tx.wake(RUNS);
+                Ok(())
+            }
+        })
+        .await
+}
+
 /// Takes the signals in and removes them, in the burst's transaction.
 pub(crate) async fn take_in(
     _engine: &Engine,
@@ -206,7 +277,7 @@ pub(crate) async fn take_in(
                     .and_then(Value::as_str)
                     .unwrap_or_default();
                 state.error = Some(Error::conflict("cancelled", format!("Cancelled. {reason}")));
-                persist::withdraw_approvals(tx, state).await?;
+                persist::withdraw_approvals(tx, state.head.id).await?;
             }
             DECISION => decided(state, &signal.payload, now),
             other => tracing::warn!(kind = other, "an unknown signal was dropped"),
@@ -263,7 +334,11 @@ pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) ->
             }
             Why::Time => ("out", json!({ "waited_until": wait.until })),
             Why::Approval(id) => {
-                expire(tx, id).await?;
+                if !expire(tx, id).await? {
+                    // Somebody decided in this very moment: the signal is on its way, and what was decided counts.
+                    state.waits.push(wait);
+                    continue;
+                }
                 if state.head.graph.node(wait.key.node).class != NodeClass::Approval {
                     resolve_unknown(state, &wait, false, now);
                     continue;
@@ -312,28 +387,21 @@ pub(crate) async fn ask_about_unknown(
 
 /// Makes the call again, or lets the step fail.
 fn resolve_unknown(state: &mut RunState, wait: &Wait, again: bool, now: DateTime<Utc>) {
-    state.waits.retain(|open| open.key != wait.key);
-    if again {
-        state.ready.push_back(wait.key.clone());
-        return;
-    }
     let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
-    let error = Error::conflict(
-        "outcome_unknown",
-        "The call was cut off by a crash and is not to be made again.",
-    );
-    state.record(
-        wait.key.clone(),
-        attempt,
-        What::Failed {
-            error,
-            retry_at: None,
-        },
-        now,
-    );
+    let (words, retry_at) = match again {
+        true => ("The call was cut off by a crash and is made again.", Some(now)),
+        false => (
+            "The call was cut off by a crash and is not to be made again.",
+            None,
+        ),
+    };
+    let error = Error::conflict("outcome_unknown", words);
+    // Journalled either way: the signal is gone with this commit, and the next burst may be another worker's.
+    state.record(wait.key.clone(), attempt, What::Failed { error, retry_at }, now);
 }
 
-async fn expire(tx: &Tx, id: Uuid) -> Result<()> {
+/// False when it is not pending any more.
+async fn expire(tx: &Tx, id: Uuid) -> Result<bool> {
     let update = tx
         .update::<approval::Entity>()
         .col_expr(
@@ -342,5 +410,5 @@ async fn expire(tx: &Tx, id: Uuid) -> Result<()> {
         )
         .filter(approval::Column::Id.eq(id))
         .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()));
-    tx.run_update(update).await.map(|_| ())
+    Ok(tx.run_update(update).await? == 1)
 }

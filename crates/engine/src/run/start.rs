@@ -4,10 +4,10 @@ use crate::engine::{Engine, RUNS};
 use crate::run::events::RunStarted;
 use crate::run::model::{NewRun, RunStatus, Started};
 use crate::run::state::{RunHead, RunState};
-use crate::run::{burst, drive, journal, persist};
+use crate::run::{burst, drive, journal, persist, signal};
 use serde_json::Value;
 use std::sync::Arc;
-use synapscale_core::{Error, NewEvent, Result, new_id};
+use synapscale_core::{Channel, Error, NewEvent, Result, new_id};
 use synapscale_store::Tx;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -49,7 +49,10 @@ impl Engine {
         tell_start(tx, &state);
         // A worker without room leaves the run to the queue, and with it every call to the outside.
         let slot = self.slot();
-        burst::run(self, tx, &ctx, &mut state, slot.is_some()).await?;
+        // A step that starts a run does not run it inside of itself: a workflow that starts itself would never come back.
+        if tx.ctx().origin().channel != Channel::Run {
+            burst::run(self, tx, &ctx, &mut state, slot.is_some()).await?;
+        }
         let input = journal::stow(tx, &state.head.input).await?;
         self.keep_new(tx, &mut state, input, slot).await?;
         Ok(Started {
@@ -72,6 +75,9 @@ impl Engine {
             state.status = RunStatus::Queued;
         }
         persist::insert(self, tx, state, input, slot.is_some()).await?;
+        if state.status.is_final() && state.waits.iter().any(signal::is_approval) {
+            persist::withdraw_approvals(tx, state.head.id).await?;
+        }
         if let Some(slot) = slot {
             let held = drive::Held {
                 state: state.clone(),

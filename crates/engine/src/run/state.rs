@@ -206,8 +206,12 @@ impl RunState {
         let graph = self.head.graph.clone();
         let settled = match graph.node(key.node).on_error {
             OnError::Branch => {
-                let told =
-                    serde_json::json!({ "error": error_value(error), "input": self.inputs_of(key.node) });
+                // The same whenever the journal is read again: outputs do not change.
+                let input = match self.inputs_fit(key.node, crate::nodes::MOST_MERGED) {
+                    true => self.inputs_of(key.node),
+                    false => Value::Null,
+                };
+                let told = serde_json::json!({ "error": error_value(error), "input": input });
                 self.outputs.insert(key.node, Arc::new(told));
                 Settled::Done {
                     port: "error".to_owned(),
@@ -228,6 +232,20 @@ impl RunState {
         };
         let moved = self.frontier.settle(&graph, key, settled);
         self.follow(moved);
+    }
+
+    /// Whether the outputs of the nodes that lead to `node` are no longer than `limit` together.
+    pub fn inputs_fit(&self, node: usize, limit: usize) -> bool {
+        let outputs = self
+            .head
+            .graph
+            .predecessors(node)
+            .filter_map(|from| self.outputs.get(&from));
+        let mut left = Some(limit);
+        for output in outputs {
+            left = left.and_then(|left| crate::run::journal::left_of(output, left));
+        }
+        left.is_some()
     }
 
     /// The outputs of the nodes that lead to `node`, by their ids.

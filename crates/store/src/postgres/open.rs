@@ -57,6 +57,38 @@ pub(crate) fn close_lost(mut conn: PoolConnection<Postgres>) {
     conn.close_on_drop();
 }
 
+/// A connection on which BEGIN is under way. Dropped before [`Opening::opened`], it is closed: the pool would hand on a
+/// transaction that it knows nothing of.
+pub(crate) struct Opening(Option<PoolConnection<Postgres>>);
+
+impl Opening {
+    pub fn new(conn: PoolConnection<Postgres>) -> Self {
+        Opening(Some(conn))
+    }
+
+    /// The connection, to send BEGIN on.
+    pub fn conn(&mut self) -> Result<&mut PoolConnection<Postgres>> {
+        self.0
+            .as_mut()
+            .ok_or_else(|| Error::internal("the connection was handed on"))
+    }
+
+    /// BEGIN came back.
+    pub fn opened(mut self) -> Result<PoolConnection<Postgres>> {
+        self.0
+            .take()
+            .ok_or_else(|| Error::internal("the connection was handed on"))
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            close_lost(conn);
+        }
+    }
+}
+
 /// Whether transaction `xid`, whose COMMIT was sent and not answered, took place. It is never simply done again.
 ///
 /// # Errors

@@ -73,7 +73,11 @@ impl Writer {
         let lease = tokio::time::timeout(self.timeout, lent)
             .await
             .map_err(|_| queue_full())?;
-        Ok((lease.map_err(|_| gone())?, Ticket(acked)))
+        match lease {
+            Ok(lease) => Ok((lease, Ticket(acked))),
+            // The group could not begin or go on; its answer says why.
+            Err(_) => Err(Ticket(acked).committed().await.err().unwrap_or_else(gone)),
+        }
     }
 }
 
@@ -136,6 +140,8 @@ async fn group(
 ) -> Option<SqliteConnection> {
     let opened = Instant::now();
     if let Err(error) = sql::run(&mut conn, sql::BEGIN_GROUP).await {
+        // Half of it may have happened, or an earlier group's end may not have: else no group could ever begin again.
+        let _ = sql::run(&mut conn, sql::ROLLBACK).await;
         let _ = first.ack.send(Err(error.into_core()));
         return Some(conn);
     }
