@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod call;
 mod codes;
 mod coerce;
 mod docs;
@@ -120,6 +121,11 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
     };
     rest::routes(&gate)
         .route(&format!("{BASE}/openapi.json"), spec)
+        .merge(call::routes(
+            gate.clone(),
+            config.max_body_bytes,
+            config.time_limit,
+        ))
         .merge(ws::routes(streams))
         .merge(mcp::routes(&gate, mcp))
         .merge(docs::routes())

@@ -73,6 +73,8 @@ pub fn document(registry: &Registry, version: &str, public_url: &str) -> Value {
         let item = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
         item[method.as_str().to_ascii_lowercase()] = describe(operation, method, path, &mut schemas);
     }
+    paths.insert("/call/{operation}".to_owned(), json!({ "post": any_operation() }));
+    tags.insert("any");
     let server = format!("{}{BASE}", public_url.trim_end_matches('/'));
     json!({
         "openapi": "3.1.0",
@@ -97,6 +99,34 @@ pub fn document(registry: &Registry, version: &str, public_url: &str) -> Value {
             },
             "parameters": envelope_parameters(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "An API key or a session token."}},
+        },
+    })
+}
+
+/// Any operation by its name: those without a path of their own, too.
+fn any_operation() -> Value {
+    json!({
+        "operationId": "call",
+        "tags": ["any"],
+        "summary": "Call any operation",
+        "description": "Calls the operation of this name with its whole input in the body. `GET /ops` lists them with \
+            their schemas.",
+        "parameters": [
+            {"name": "operation", "in": "path", "required": true, "schema": {"type": "string", "maxLength": 100}},
+            {"$ref": "#/components/parameters/IdempotencyKey"},
+            {"$ref": "#/components/parameters/IfMatch"},
+        ],
+        "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}},
+        "responses": {
+            "200": {
+                "description": "The operation's output.",
+                "content": {"application/json": {"schema": {}}},
+                "headers": {"x-request-id": {"$ref": "#/components/headers/RequestId"}},
+            },
+            "default": {
+                "description": "Why it was not done.",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
         },
     })
 }
@@ -351,26 +381,43 @@ fn rehome(schema: &mut Value, prefix: &str, schemas: &mut Map<String, Value>) {
         Some(Value::Object(defs)) => defs,
         _ => Map::new(),
     };
-    point_to(schema, prefix);
+    let mut itself = point_to(schema, prefix);
     for (name, mut part) in defs {
-        point_to(&mut part, prefix);
+        itself |= point_to(&mut part, prefix);
         schemas.insert(format!("{prefix}_{name}"), part);
+    }
+    // `#` is the whole document here, not the schema around it.
+    if itself {
+        let target = json!({ "$ref": format!("{SCHEMAS}{prefix}") });
+        schemas.insert(prefix.to_owned(), std::mem::replace(schema, target));
     }
 }
 
-fn point_to(schema: &mut Value, prefix: &str) {
+/// Turns references into those of the document; says whether one meant the schema itself.
+fn point_to(schema: &mut Value, prefix: &str) -> bool {
+    let mut itself = false;
     match schema {
         Value::Object(object) => {
-            if let Some(Value::String(target)) = object.get_mut("$ref")
-                && let Some(name) = target.strip_prefix(DEFS)
-            {
-                *target = format!("{SCHEMAS}{prefix}_{name}");
+            if let Some(Value::String(target)) = object.get_mut("$ref") {
+                if let Some(name) = target.strip_prefix(DEFS) {
+                    *target = format!("{SCHEMAS}{prefix}_{name}");
+                } else if target == "#" {
+                    itself = true;
+                    *target = format!("{SCHEMAS}{prefix}");
+                }
             }
-            object.values_mut().for_each(|part| point_to(part, prefix));
+            for part in object.values_mut() {
+                itself |= point_to(part, prefix);
+            }
         }
-        Value::Array(parts) => parts.iter_mut().for_each(|part| point_to(part, prefix)),
+        Value::Array(parts) => {
+            for part in parts {
+                itself |= point_to(part, prefix);
+            }
+        }
         _ => {}
     }
+    itself
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! The module `ops`: the registry as an operation, and the tables of the gate.
 
 use crate::denied::AccessDenied;
-use crate::idempotency::{self, KEPT_HOURS};
+use crate::idempotency;
 use crate::module::Module;
 use crate::operation::{Operation, RateClass};
 use crate::outcome::Outcome;
 use crate::output::NoInput;
 use crate::registry::Registry;
-use chrono::TimeDelta;
 use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,8 +40,7 @@ fn purge() -> Operation {
         .internal()
         .elevated()
         .handle(|tx: Tx, _: Arc<NoInput>| async move {
-            let before = tx.ctx().clock().now() - TimeDelta::hours(KEPT_HOURS);
-            let removed = idempotency::purge(&tx, before).await?;
+            let removed = idempotency::purge(&tx, tx.ctx().clock().now()).await?;
             Ok(Outcome::Done(PurgedAnswers { removed }))
         })
 }

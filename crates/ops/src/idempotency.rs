@@ -9,15 +9,20 @@ use crate::output::Output;
 use crate::prepared::TxRun;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::ExprTrait;
 use sea_orm::{ColumnTrait, Condition, QueryFilter};
 use serde_json::Value;
-use synapscale_core::{Actor, ActorKind, Ctx, Error, ErrorKind, Result};
+use synapscale_core::{Actor, ActorKind, Channel, Ctx, Error, ErrorKind, Result};
 use synapscale_store::schema::{Index, Table, integer, text, timestamp, uuid};
 use synapscale_store::{EntitySpec, Migration, Scoped, Sealed, SecretBox, Tx};
 use uuid::Uuid;
 
 /// How long an answer is kept, in hours.
 pub const KEPT_HOURS: i64 = 24;
+/// How long the answers are kept that steps of runs got: a step whose worker died is tried again when the server is back.
+const KEPT_FOR_RUNS_HOURS: i64 = 31 * 24;
+/// The keys of steps: run, node, path.
+const RUN_KEY: &str = "________-____-____-____-____________/%";
 /// Largest kept answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// Longest key, in characters.
@@ -177,7 +182,11 @@ pub(crate) async fn once(
     let now = tx.ctx().clock().now();
     let row = tx.find::<Entity>().filter(slot.condition()).row(tx).await?;
     if let Some(row) = row {
-        if row.created_at + TimeDelta::hours(KEPT_HOURS) > now {
+        let kept = match tx.ctx().origin().channel {
+            Channel::Run => KEPT_FOR_RUNS_HOURS,
+            _ => KEPT_HOURS,
+        };
+        if row.created_at + TimeDelta::hours(kept) > now {
             return replay(tx.ctx(), secrets, keyed, &row);
         }
         tx.run_delete(tx.delete::<Entity>().filter(slot.condition()))
@@ -241,15 +250,23 @@ fn replay(ctx: &Ctx, secrets: &SecretBox, keyed: &Keyed, row: &Model) -> Result<
     })
 }
 
-/// Removes the answers of all tenants kept since before `before`; says how many. For the cleaning job, in an elevated
-/// transaction.
+/// Removes the answers of all tenants that are past their time; says how many. In an elevated transaction.
 ///
 /// # Errors
 /// When the transaction is not elevated, or the database fails.
-pub(crate) async fn purge(tx: &Tx, before: DateTime<Utc>) -> Result<u64> {
+pub(crate) async fn purge(tx: &Tx, now: DateTime<Utc>) -> Result<u64> {
+    let of_run = || Column::IdemKey.like(RUN_KEY);
+    let (short, long) = (
+        now - TimeDelta::hours(KEPT_HOURS),
+        now - TimeDelta::hours(KEPT_FOR_RUNS_HOURS),
+    );
+    let old = Condition::any()
+        .add(Column::CreatedAt.lt(long))
+        .add(Column::CreatedAt.lt(short).and(of_run().not()));
     let old = tx
         .delete_as_system::<Entity>()?
-        .filter(Column::CreatedAt.lt(before));
+        .filter(Column::CreatedAt.lt(short))
+        .filter(old);
     tx.run_delete(old).await
 }
 

@@ -6,7 +6,7 @@ use crate::health::{self, Readiness};
 use crate::modules::Modules;
 use crate::serve::{Listeners, serve_tcp, serve_unix};
 use crate::tasks::Periodic;
-use crate::{VERSION, call_route, home, local, metrics_route};
+use crate::{VERSION, home, local, metrics_route};
 use async_trait::async_trait;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -195,13 +195,7 @@ impl App {
             return Ok(own);
         }
         let gate = self.gate.clone();
-        let extra = own
-            .merge(call_route::routes(
-                gate.clone(),
-                config.limits.body_bytes,
-                config.limits.request,
-            ))
-            .merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
+        let extra = own.merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
         Ok(synapscale_api::router(gate, auth, self.api_config(), extra))
     }
 

@@ -1,7 +1,6 @@
 //! The server: configuration, the one list of modules, the process around them, and the command line.
 
 pub mod app;
-mod call_route;
 pub mod cli;
 pub mod config;
 mod health;

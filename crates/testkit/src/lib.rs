@@ -2,6 +2,7 @@
 
 mod database;
 mod guard;
+pub mod policies;
 mod receiver;
 
 pub use database::TestDb;

@@ -278,7 +278,10 @@ pub(crate) fn status(state: &RunState) -> RunStatus {
         return state.status;
     }
     if state.error.is_some() {
-        let pauses = state.head.graph.retry.then == crate::graph::AfterRetries::Pause;
+        let graph = &state.head.graph;
+        // The node that failed has the first word, the workflow the second.
+        let own = state.failed_node.and_then(|node| graph.node(node).retry);
+        let pauses = own.unwrap_or(graph.retry).then == crate::graph::AfterRetries::Pause;
         return if pauses {
             RunStatus::Paused
         } else {

@@ -47,7 +47,8 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
 
 async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value> {
     let ctx = engine.run_ctx(&state.head).await?;
-    let config = nodes::config(state, key, ctx.clock().now())?;
+    let now = state.begun.get(key).copied();
+    let config = nodes::config(state, key, now.unwrap_or_else(|| ctx.clock().now()))?;
     let idempotency = state.idempotency_key(key);
     match state.head.graph.node(key.node).kind.name.as_str() {
         "http" => nodes::call_http(engine, &ctx, &idempotency, &config).await,

@@ -96,6 +96,10 @@ pub(crate) struct RunState {
     pub waits: Vec<Wait>,
     /// Outside calls that were journalled and have not come back.
     pub in_flight: HashSet<StepKey>,
+    /// The node whose failure ended the run.
+    pub failed_node: Option<usize>,
+    /// When the first try of each outside call began: what `now()` is to all its tries, so that all send the same.
+    pub begun: HashMap<StepKey, DateTime<Utc>>,
     /// Journalled in this burst, not yet launched.
     pub launch: Vec<StepKey>,
     pub next_seq: i64,
@@ -121,6 +125,8 @@ impl RunState {
             ready: VecDeque::new(),
             waits: Vec::new(),
             in_flight: HashSet::new(),
+            begun: HashMap::new(),
+            failed_node: None,
             launch: Vec::new(),
             next_seq: 1,
             fresh: Vec::new(),
@@ -166,6 +172,7 @@ impl RunState {
         self.in_flight.remove(&key);
         match &row.what {
             What::Started => {
+                self.begun.entry(key.clone()).or_insert(row.at);
                 self.in_flight.insert(key);
             }
             What::Completed { port, output } => {
@@ -225,6 +232,7 @@ impl RunState {
             }
             OnError::Fail => {
                 if self.error.is_none() {
+                    self.failed_node = Some(key.node);
                     self.error = Some(error.clone());
                 }
                 Settled::Failed

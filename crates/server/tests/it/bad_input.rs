@@ -176,3 +176,23 @@ db_test! {
         server.get("/api/v1/me").await;
     }
 }
+
+db_test! {
+    async fn a_workflow_that_starts_itself_brings_nothing_down(db: TestDb) {
+        let server = Server::fresh(db).await;
+        server
+            .apply(json!({ "name": "selfy", "nodes": {
+                "start": { "kind": "trigger.manual@1" },
+                "pause": { "kind": "wait@1", "after": "start", "with": { "seconds": 0.2 } },
+                "again": { "kind": "operation@1", "after": "pause", "with": {
+                    "operation": "workflows.run", "input": { "name": "selfy" },
+                } },
+            } }))
+            .await;
+        let started = server.ask(Method::POST, "/api/v1/workflows/selfy/runs", json!({})).await;
+        let run = server.ended(started["run_id"].as_str().expect("an id")).await;
+        assert_eq!(run["status"], "succeeded", "{run}");
+        server.ask(Method::PATCH, "/api/v1/workflows/selfy", json!({ "status": "paused" })).await;
+        assert_eq!(server.anonymous(Method::GET, "/healthz").send().await.expect("an answer").status(), 200);
+    }
+}

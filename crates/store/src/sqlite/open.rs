@@ -20,6 +20,9 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept by each connection.
 const STATEMENTS: usize = 512;
 
+/// Rows on their way from a connection's thread: with few, the two threads wait for one another at every step.
+const ROWS: usize = 2048;
+
 /// The open database file.
 pub(crate) struct SqliteFile {
     pub readers: Readers,
@@ -46,6 +49,7 @@ pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqliteFile
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .statement_cache_capacity(STATEMENTS)
+        .row_buffer_size(ROWS)
         .pragma("temp_store", "memory")
         .pragma("trusted_schema", "off")
         .disable_statement_logging();

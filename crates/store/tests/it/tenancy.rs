@@ -3,7 +3,7 @@
 use crate::{add_note, entities, migrations, note, open, somebody, texts};
 use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 use sqlx::{Connection, Executor, PgConnection, Row};
-use synapscale_testkit::{TestDb, db_test};
+use synapscale_testkit::{TestDb, db_test, policies};
 
 db_test! {
     async fn a_tenant_sees_its_own(db: TestDb) {
@@ -99,28 +99,10 @@ async fn dropping_any_one_policy_is_noticed() {
     let db = TestDb::postgres().await;
     let store = open(&db).await;
     store.check_row_security().await.expect("whole");
-    let mut conn = owner(&db).await;
-    let rows = conn
-        .fetch_all(
-            "SELECT p.polname::text, c.relname::text FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid \
-             WHERE p.polname LIKE '%\\_tenant'",
-        )
-        .await
-        .expect("policies");
-    assert!(rows.len() > 10, "every tenant table and partition has one");
-    for row in rows {
-        let (policy, table): (String, String) = (row.get(0), row.get(1));
-        conn.execute("BEGIN").await.expect("begin");
-        let drop = format!("DROP POLICY {policy} ON {table}");
-        conn.execute(sqlx::AssertSqlSafe(drop)).await.expect("dropped");
-        conn.execute("COMMIT").await.expect("commit");
-        let refused = store.check_row_security().await.expect_err("noticed");
-        assert!(refused.message().contains(&table), "{refused}");
-        let own = "tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::uuid)";
-        let back =
-            format!("CREATE POLICY {policy} ON {table} TO synapscale_app USING ({own}) WITH CHECK ({own})");
-        conn.execute(sqlx::AssertSqlSafe(back)).await.expect("back");
-    }
+    assert!(
+        policies::each_is_missed(&db, &store).await > 10,
+        "every tenant table and partition has one"
+    );
     store.check_row_security().await.expect("whole again");
     db.discard().await;
 }

@@ -1,6 +1,10 @@
 //! `POST /api/v1/call/{operation}`: any operation by its name, through the gate, with its whole input in the body. The
 //! command line uses it, since not every operation has a REST path of its own.
 
+use crate::body::read_body;
+use crate::edge::Inbound;
+use crate::problem::respond_error;
+use crate::rest::BASE;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -9,7 +13,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use std::time::Duration;
-use synapscale_api::{BASE, Inbound, read_body, respond_error};
 use synapscale_core::{Channel, Error, ErrorKind, Result};
 use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Sink, parse_json};
 

@@ -1,0 +1,27 @@
+// The names under which answers are cached. A list's key starts with its noun, so that one event can reach all of them.
+export const keys = {
+  session: ["session"] as const,
+  me: ["me"] as const,
+  workspace: ["workspace"] as const,
+  ops: ["ops"] as const,
+  nodes: ["nodes"] as const,
+  runs: (filter?: object) => (filter ? (["runs", filter] as const) : (["runs"] as const)),
+  run: (id: string) => ["run", id] as const,
+  steps: (id: string) => ["steps", id] as const,
+  approvals: (filter?: object) => (filter ? (["approvals", filter] as const) : (["approvals"] as const)),
+  approval: (id: string) => ["approval", id] as const,
+  workflows: ["workflows"] as const,
+  workflow: (name: string, version?: number) =>
+    version ? (["workflow", name, version] as const) : (["workflow", name] as const),
+  versions: (name: string) => ["versions", name] as const,
+  hooks: (workflow?: string) => (workflow ? (["hooks", workflow] as const) : (["hooks"] as const)),
+  projects: ["projects"] as const,
+  project: (id: string) => ["project", id] as const,
+  tasks: (filter?: object) => (filter ? (["tasks", filter] as const) : (["tasks"] as const)),
+  tree: (project: string) => ["tree", project] as const,
+  task: (id: string) => ["task", id] as const,
+  patches: ["patches"] as const,
+  audit: (filter?: object) => (filter ? (["audit", filter] as const) : (["audit"] as const)),
+  members: ["members"] as const,
+  apiKeys: ["keys"] as const,
+};

@@ -1,0 +1,161 @@
+// Puts effects into the query cache: in place where an event says enough, by asking again where it does not.
+import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
+import type { Page, Run, Step, Task } from "@/api/types";
+import { keys } from "../cache";
+import { api, take } from "../client";
+import { dropTask, patchTask, putTask } from "../tasks-cache";
+import type { Effect, StepMark } from "./effects";
+
+/** Lists are asked for again at most this often, however much happens. */
+const REFRESH_EVERY_MS = 2_000;
+/** Runs that are asked for one by one; above that the list is asked for again. */
+const MAX_SINGLE_RUNS = 8;
+
+const FINAL = new Set(["succeeded", "failed", "cancelled"]);
+
+export type RunPages = InfiniteData<Page<Run>, unknown>;
+
+/** Applies one step's news to the steps as cached. */
+export function markSteps(steps: Step[], marks: readonly StepMark[], at: string): Step[] {
+  const news = new Map(marks.map((mark) => [`${mark.node}\n${mark.path}`, mark]));
+  return steps.map((step) => {
+    const mark = news.get(`${step.node}\n${step.path}`);
+    if (!mark) return step;
+    const settled = mark.status === "succeeded" || mark.status === "failed";
+    return {
+      ...step,
+      status: mark.status,
+      port: mark.port ?? step.port,
+      attempts: Math.max(step.attempts, mark.attempt),
+      started_at: step.started_at ?? at,
+      finished_at: settled ? at : null,
+    };
+  });
+}
+
+/** Replaces a run in the pages of a list; the same pages if it is not among them. */
+export function replaceRun(pages: RunPages, id: string, change: (run: Run) => Run): RunPages {
+  if (!pages.pages.some((page) => page.items.some((run) => run.id === id))) return pages;
+  const mapped = pages.pages.map((page) => ({
+    ...page,
+    items: page.items.map((run) => (run.id === id ? change(run) : run)),
+  }));
+  return { ...pages, pages: mapped };
+}
+
+export class Applier {
+  readonly #client: QueryClient;
+  readonly #waiting = new Map<string, QueryKey>();
+  readonly #runs = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #last = 0;
+
+  constructor(client: QueryClient) {
+    this.#client = client;
+  }
+
+  apply(effects: readonly Effect[]) {
+    for (const effect of effects) this.#one(effect);
+    if (this.#waiting.size + this.#runs.size > 0) this.#schedule();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#waiting.clear();
+    this.#runs.clear();
+  }
+
+  #one(effect: Effect) {
+    const client = this.#client;
+    switch (effect.do) {
+      case "refresh":
+        this.#refresh(effect.key);
+        break;
+      case "new-run":
+        // Lists gather new runs themselves, see `useNews`; short lists such as the home page's are asked for again.
+        this.#refresh(["home"]);
+        break;
+      case "run":
+        this.#refresh(["home"]);
+        if (effect.status) this.#runStatus(effect.id, effect.status, effect.at);
+        this.#runs.add(effect.id);
+        break;
+      case "steps":
+        client.setQueryData<Step[]>(
+          keys.steps(effect.run),
+          (steps) => steps && markSteps(steps, effect.marks, effect.at),
+        );
+        break;
+      case "put-task":
+        putTask(client, effect.task);
+        break;
+      case "patch-task":
+        if (!patchTask(client, effect.id, effect.fields, effect.revision)) this.#refresh(keys.tasks());
+        break;
+      case "drop-task":
+        dropTask(client, effect.id);
+        break;
+    }
+  }
+
+  #runStatus(id: string, status: string, at: string) {
+    const change = (run: Run): Run => ({
+      ...run,
+      status: status as Run["status"],
+      finished_at: FINAL.has(status) ? at : run.finished_at,
+    });
+    this.#client.setQueryData<Run>(keys.run(id), (run) => run && change(run));
+    this.#client.setQueriesData<RunPages>({ queryKey: keys.runs() }, (pages) => pages && replaceRun(pages, id, change));
+  }
+
+  #refresh(key: QueryKey) {
+    this.#waiting.set(JSON.stringify(key), key);
+  }
+
+  #schedule() {
+    if (this.#timer !== undefined) return;
+    const wait = Math.max(50, this.#last + REFRESH_EVERY_MS - Date.now());
+    this.#timer = setTimeout(() => this.#flush(), wait);
+  }
+
+  #flush() {
+    this.#timer = undefined;
+    this.#last = Date.now();
+    const [waiting, runs] = [[...this.#waiting.values()], [...this.#runs]];
+    this.#waiting.clear();
+    this.#runs.clear();
+    for (const key of waiting) void this.#client.invalidateQueries({ queryKey: key });
+    this.#freshRuns(runs);
+  }
+
+  /** Runs in sight are fetched, for an event does not say whether a run waits or works. */
+  #freshRuns(ids: string[]) {
+    const listed = new Set(
+      this.#client
+        .getQueriesData<RunPages>({ queryKey: keys.runs(), type: "active" })
+        .flatMap(([, pages]) => pages?.pages.flatMap((page) => page.items.map((run) => run.id)) ?? []),
+    );
+    const inLists = ids.filter((id) => listed.has(id));
+    for (const id of ids) {
+      void this.#client.invalidateQueries({ queryKey: keys.run(id) });
+      void this.#client.invalidateQueries({ queryKey: keys.steps(id) });
+    }
+    if (inLists.length > MAX_SINGLE_RUNS) void this.#client.invalidateQueries({ queryKey: keys.runs() });
+    else for (const id of inLists) void this.#fetchRun(id);
+  }
+
+  async #fetchRun(id: string) {
+    try {
+      const run = await take(api.GET("/runs/{run_id}", { params: { path: { run_id: id } } }));
+      const brief = { ...run, input: null, output: null };
+      this.#client.setQueriesData<RunPages>(
+        { queryKey: keys.runs() },
+        (pages) => pages && replaceRun(pages, id, () => brief),
+      );
+    } catch {
+      // The list is asked for again anyway when one comes back to it.
+    }
+  }
+}
+
+export type { Task };

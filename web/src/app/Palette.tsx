@@ -1,0 +1,224 @@
+// ⌘K: every page, project, workflow and operation, and the few things one does from anywhere.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { Command } from "cmdk";
+import { Braces, FolderKanban, Keyboard, Moon, Sun, Undo2, Workflow } from "lucide-react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { keys } from "@/api/cache";
+import { api, take } from "@/api/client";
+import { useMay } from "@/api/session";
+import { useOperations } from "@/pages/operations/queries";
+import { useEntries } from "./entries";
+import { Keys } from "./KeySheet";
+import { isDark, setTheme } from "./theme";
+import { undoLast } from "./undo";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
+
+export default function Palette({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const [text, setText] = useState("");
+  useEffect(() => {
+    const dialog = ref.current;
+    const before = document.activeElement;
+    if (dialog && !dialog.open) dialog.showModal();
+    dialog?.querySelector("input")?.focus();
+    return () => {
+      dialog?.close();
+      if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+    };
+  }, []);
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it; the click is for pointers on the backdrop.
+    <dialog
+      ref={ref}
+      className="dialog palette"
+      aria-label="Search pages and operations"
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => event.target === ref.current && onClose()}
+    >
+      <Command label="Search pages and operations" loop>
+        <Command.Input
+          className="palette-input"
+          placeholder="Go to, find or do…"
+          value={text}
+          onValueChange={setText}
+        />
+        <Command.List>
+          <Command.Empty>Nothing is called that. An id of a run or task works too.</Command.Empty>
+          <Places onClose={onClose} />
+          <Things onClose={onClose} text={text} />
+          <Deeds onClose={onClose} onKeys={onKeys} />
+          <Operations onClose={onClose} />
+        </Command.List>
+      </Command>
+    </dialog>
+  );
+}
+
+interface EntryProps {
+  value: string;
+  icon: ReactNode;
+  onSelect: () => void;
+  children: ReactNode;
+  words?: string[];
+}
+
+function Entry({ value, icon, onSelect, children, words }: EntryProps) {
+  return (
+    <Command.Item value={value} keywords={words} onSelect={onSelect}>
+      {icon}
+      {children}
+    </Command.Item>
+  );
+}
+
+function Places({ onClose }: { onClose: () => void }) {
+  const navigate = useNavigate();
+  return (
+    <Command.Group heading="Go to">
+      {useEntries().map((entry) => (
+        <Entry
+          key={entry.to}
+          value={`page ${entry.label}`}
+          icon={<entry.icon aria-hidden />}
+          onSelect={() => {
+            onClose();
+            void navigate({ to: entry.to });
+          }}
+        >
+          <span className="grow">{entry.label}</span>
+          {entry.key && <Keys keys={`g ${entry.key}`} />}
+        </Entry>
+      ))}
+    </Command.Group>
+  );
+}
+
+function Things({ onClose, text }: { onClose: () => void; text: string }) {
+  const navigate = useNavigate();
+  const may = useMay();
+  const workflows = useQuery({
+    queryKey: keys.workflows,
+    queryFn: ({ signal }) => take(api.GET("/workflows", { params: { query: { limit: 200 } }, signal })),
+    enabled: may("workflows:read"),
+  });
+  const projects = useQuery({
+    queryKey: [...keys.projects, "palette"],
+    queryFn: ({ signal }) => take(api.GET("/projects", { params: { query: { limit: 200 } }, signal })),
+    enabled: may("projects:read"),
+  });
+  const then = (go: () => Promise<void>) => () => {
+    onClose();
+    void go();
+  };
+  const id = text.trim();
+  return (
+    <Command.Group heading="Workflows and projects">
+      {UUID.test(id) && (
+        <>
+          <Entry
+            value={`run ${id}`}
+            icon={<Workflow aria-hidden />}
+            onSelect={then(() => navigate({ to: "/runs/$runId", params: { runId: id } }))}
+          >
+            Open the run {id}
+          </Entry>
+          <Entry
+            value={`task ${id}`}
+            icon={<FolderKanban aria-hidden />}
+            onSelect={then(() =>
+              navigate({ to: "/work/$projectId/$taskId", params: { projectId: "all", taskId: id } }),
+            )}
+          >
+            Open the task {id}
+          </Entry>
+        </>
+      )}
+      {workflows.data?.items.map((flow) => (
+        <Entry
+          key={flow.id}
+          value={`workflow ${flow.name}`}
+          words={[flow.title]}
+          icon={<Workflow aria-hidden />}
+          onSelect={then(() => navigate({ to: "/workflows/$name", params: { name: flow.name } }))}
+        >
+          <span className="grow clip">{flow.title || flow.name}</span>
+          <span className="faint">workflow</span>
+        </Entry>
+      ))}
+      {projects.data?.items.map((project) => (
+        <Entry
+          key={project.id}
+          value={`project ${project.name} ${project.id}`}
+          icon={<FolderKanban aria-hidden />}
+          onSelect={then(() => navigate({ to: "/work/$projectId", params: { projectId: project.id } }))}
+        >
+          <span className="grow clip">{project.name}</span>
+          <span className="faint">project</span>
+        </Entry>
+      ))}
+    </Command.Group>
+  );
+}
+
+function Deeds({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
+  const client = useQueryClient();
+  const dark = isDark();
+  return (
+    <Command.Group heading="Do">
+      <Entry
+        value="undo what I did last"
+        icon={<Undo2 aria-hidden />}
+        onSelect={() => {
+          onClose();
+          void undoLast(client);
+        }}
+      >
+        <span className="grow">Undo what I did last</span>
+        <Keys keys="mod+z" />
+      </Entry>
+      <Entry
+        value="light dark theme look"
+        icon={dark ? <Sun aria-hidden /> : <Moon aria-hidden />}
+        onSelect={() => {
+          setTheme(dark ? "light" : "dark");
+          onClose();
+        }}
+      >
+        {dark ? "Make it light" : "Make it dark"}
+      </Entry>
+      <Entry value="keys keyboard help" icon={<Keyboard aria-hidden />} onSelect={onKeys}>
+        <span className="grow">Show the keys</span>
+        <Keys keys="?" />
+      </Entry>
+    </Command.Group>
+  );
+}
+
+function Operations({ onClose }: { onClose: () => void }) {
+  const navigate = useNavigate();
+  const query = useOperations();
+  return (
+    <Command.Group heading="Operations">
+      {query.data?.map((operation) => (
+        <Entry
+          key={operation.name}
+          value={`operation ${operation.name}`}
+          words={[operation.title]}
+          icon={<Braces aria-hidden />}
+          onSelect={() => {
+            onClose();
+            void navigate({ to: "/operations/$operation", params: { operation: operation.name } });
+          }}
+        >
+          <span className="grow clip">{operation.title}</span>
+          <span className="faint mono">{operation.name}</span>
+        </Entry>
+      ))}
+    </Command.Group>
+  );
+}

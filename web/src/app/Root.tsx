@@ -1,0 +1,11 @@
+import { Outlet } from "@tanstack/react-router";
+import { Toasts } from "@/ui/toasts";
+
+export function Root() {
+  return (
+    <>
+      <Outlet />
+      <Toasts />
+    </>
+  );
+}

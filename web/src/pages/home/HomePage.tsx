@@ -1,0 +1,197 @@
+// What waits for me, what runs, what failed.
+import { useQuery } from "@tanstack/react-query";
+import { Link, type LinkProps } from "@tanstack/react-router";
+import { CircleCheck, Rocket } from "lucide-react";
+import type { ReactNode } from "react";
+import { api, take } from "@/api/client";
+import { useMay, useSession } from "@/api/session";
+import type { Approval, Run, RunStatus } from "@/api/types";
+import { useTrail } from "@/app/title";
+import { useWaiting } from "@/app/waiting";
+import { errorOf } from "@/pages/runs/queries";
+import { ProblemNotice } from "@/ui/Problem";
+import { Empty } from "@/ui/parts";
+import { Status, StatusIcon } from "@/ui/Status";
+import { Time, Took } from "@/ui/Time";
+import "./home.css";
+
+const SHOWN = 8;
+
+function useHomeRuns(status: RunStatus) {
+  const may = useMay();
+  return useQuery({
+    queryKey: ["home", "runs", status],
+    queryFn: ({ signal }) => take(api.GET("/runs", { params: { query: { status, limit: SHOWN } }, signal })),
+    enabled: may("runs:read"),
+  });
+}
+
+export function HomePage() {
+  const { user } = useSession();
+  const may = useMay();
+  const waiting = useWaiting();
+  const lists = {
+    running: useHomeRuns("running"),
+    queued: useHomeRuns("queued"),
+    waiting: useHomeRuns("waiting"),
+    failed: useHomeRuns("failed"),
+    paused: useHomeRuns("paused"),
+    succeeded: useHomeRuns("succeeded"),
+  };
+  useTrail([{ label: "Home" }]);
+  const all = Object.values(lists);
+  const error = [...all, waiting].find((query) => query.error)?.error;
+  const pending = all.some((query) => query.isPending && query.fetchStatus !== "idle");
+  const of = (...names: (keyof typeof lists)[]) => newest(names.flatMap((name) => lists[name].data?.items ?? []));
+  const active = of("running", "queued", "waiting");
+  const failed = of("failed", "paused");
+  const nothing = !pending && !error && all.every((query) => query.data?.items.length === 0);
+  const approvals = waiting.data?.items ?? [];
+  return (
+    <div className="page-body padded home">
+      <h1>Hello, {user.display_name || user.email}</h1>
+      {error && (
+        <ProblemNotice
+          error={error}
+          what="Some of this page could not be loaded"
+          onRetry={() => [...all, waiting].forEach((query) => void query.refetch())}
+        />
+      )}
+      {nothing && approvals.length === 0 ? (
+        <FirstSteps />
+      ) : (
+        <div className="home-grid">
+          {may("approvals:read") && (
+            <Section
+              title="Waits for you"
+              more={{ to: "/approvals" }}
+              busy={waiting.isPending}
+              none="Nothing waits for a decision."
+            >
+              {approvals.slice(0, SHOWN).map((approval) => (
+                <ApprovalLine key={approval.id} approval={approval} />
+              ))}
+            </Section>
+          )}
+          <Section
+            title="Failed lately"
+            more={{ to: "/runs", search: { status: "failed" } }}
+            busy={pending}
+            none="Nothing failed."
+          >
+            {failed.map((run) => (
+              <RunLine key={run.id} run={run} />
+            ))}
+          </Section>
+          <Section title="At work" more={{ to: "/runs" }} busy={pending} none="Nothing runs at the moment.">
+            {active.map((run) => (
+              <RunLine key={run.id} run={run} />
+            ))}
+          </Section>
+          <Section
+            title="Done lately"
+            more={{ to: "/runs", search: { status: "succeeded" } }}
+            busy={pending}
+            none="Nothing has ended yet."
+          >
+            {of("succeeded").map((run) => (
+              <RunLine key={run.id} run={run} />
+            ))}
+          </Section>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function newest(runs: Run[]): Run[] {
+  return runs.toSorted((a, b) => b.created_at.localeCompare(a.created_at)).slice(0, SHOWN);
+}
+
+interface SectionProps {
+  title: string;
+  more: LinkProps;
+  busy: boolean;
+  none: string;
+  children: ReactNode[];
+}
+
+function Section({ title, more, busy, none, children }: SectionProps) {
+  return (
+    <section className="card home-card" aria-label={title}>
+      <header>
+        <h2>{title}</h2>
+        <Link {...more} className="muted home-more">
+          All
+        </Link>
+      </header>
+      {busy && <span className="skeleton home-none" role="status" aria-label="Loading" />}
+      {!busy && children.length === 0 && (
+        <p className="home-none muted bar">
+          <CircleCheck size={16} className="tone-good" aria-hidden /> {none}
+        </p>
+      )}
+      <ul>{children}</ul>
+    </section>
+  );
+}
+
+function RunLine({ run }: { run: Run }) {
+  const error = errorOf(run.error);
+  return (
+    <li>
+      <Link to="/runs/$runId" params={{ runId: run.id }} className="home-line">
+        <Status status={run.status} iconOnly />
+        <span className="grow">
+          <span className="clip home-name">{run.workflow_name ?? "Internal run"}</span>
+          {error && <span className="clip tone-bad home-why">{error.message}</span>}
+        </span>
+        <span className="faint num">
+          {run.finished_at ? <Time at={run.finished_at} /> : <Took from={run.created_at} to={null} />}
+        </span>
+      </Link>
+    </li>
+  );
+}
+
+function ApprovalLine({ approval }: { approval: Approval }) {
+  return (
+    <li>
+      <Link to="/approvals/$approvalId" params={{ approvalId: approval.id }} className="home-line">
+        <span className="status">
+          <StatusIcon status="waiting" />
+        </span>
+        <span className="grow clip">{approval.title}</span>
+        <span className="faint num">
+          <Time at={approval.created_at} />
+        </span>
+      </Link>
+    </li>
+  );
+}
+
+function FirstSteps() {
+  const may = useMay();
+  return (
+    <Empty
+      icon={<Rocket aria-hidden />}
+      title="Nothing has happened here yet"
+      action={
+        <div className="bar">
+          {may("workflows:read") && (
+            <Link to="/workflows" className="button primary">
+              Look at the workflows
+            </Link>
+          )}
+          {may("projects:read") && (
+            <Link to="/work" className="button">
+              Make a project
+            </Link>
+          )}
+        </div>
+      }
+    >
+      This page shows what waits for you, what runs and what failed, once there is something to show.
+    </Empty>
+  );
+}

@@ -1,0 +1,95 @@
+// On first sight: what failed, why, and what one can do; or what the run asks.
+import { Link } from "@tanstack/react-router";
+import { CirclePause, CircleX, UserCheck } from "lucide-react";
+import { useMay } from "@/api/session";
+import type { Run, Step } from "@/api/types";
+import { failedExpression } from "@/lib/graph-model";
+import { Decide } from "@/pages/approvals/Decide";
+import { errorOf } from "@/pages/runs/queries";
+import { Detail } from "@/ui/Diff";
+import { useRunApprovals } from "./queries";
+import { useRunAgain } from "./RunPage";
+
+interface BannersProps {
+  run: Run;
+  steps: readonly Step[];
+  file: unknown;
+  onStep: (id: string) => void;
+}
+
+export function Banners({ run, steps, file, onStep }: BannersProps) {
+  const approvals = useRunApprovals(run.id);
+  const failed = run.status === "failed" || run.status === "paused";
+  const asked = approvals.data?.items ?? [];
+  if (!failed && asked.length === 0) return null;
+  return (
+    <div className="run-banners">
+      {failed && <Failure run={run} steps={steps} file={file} onStep={onStep} />}
+      {asked.map((approval) => (
+        <section key={approval.id} className="notice wait" aria-label="Waits for a decision">
+          <UserCheck aria-hidden />
+          <div className="stack grow">
+            <strong>{approval.title}</strong>
+            <Detail detail={approval.detail} />
+            <Decide approval={approval} />
+          </div>
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function Failure({ run, steps, file, onStep }: BannersProps) {
+  const may = useMay();
+  const again = useRunAgain(run);
+  const step = steps.findLast((each) => each.status === "failed");
+  const error = errorOf(step?.error) ?? errorOf(run.error);
+  const expression = failedExpression(file, step?.error ?? run.error);
+  const Icon = run.status === "paused" ? CirclePause : CircleX;
+  return (
+    <section className="notice bad" aria-label="What failed">
+      <Icon aria-hidden />
+      <div className="stack grow">
+        <div>
+          <strong>
+            {step ? `Step “${step.node}” failed` : run.status === "paused" ? "The run was paused" : "The run failed"}
+          </strong>
+          {step && step.attempts > 1 && ` after ${step.attempts} tries`}
+          {error && (
+            <>
+              : {error.message} <code className="faint">{error.code}</code>
+            </>
+          )}
+        </div>
+        {expression && (
+          <div>
+            As written: <code>{expression.text}</code>
+          </div>
+        )}
+        <div className="muted">What the steps before it did stays done. A new run begins from the start.</div>
+        <div className="bar wrap">
+          {step && (
+            <button type="button" className="button small" onClick={() => onStep(step.node)}>
+              Look at the step
+            </button>
+          )}
+          {run.workflow_name && may("workflows:run") && (
+            <button type="button" className="button small" disabled={again.isPending} onClick={() => again.mutate()}>
+              Run again with the same input
+            </button>
+          )}
+          {run.workflow_name && (
+            <Link
+              to="/workflows/$name"
+              params={{ name: run.workflow_name }}
+              search={{ start: true, like: run.id }}
+              className="button small"
+            >
+              Change the input and run
+            </Link>
+          )}
+        </div>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,225 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { Ban, RotateCcw } from "lucide-react";
+import { lazy, Suspense, useMemo, useState } from "react";
+import { keys } from "@/api/cache";
+import { useMay } from "@/api/session";
+import type { Run, Step } from "@/api/types";
+import { useHotkeys } from "@/app/hotkeys";
+import { useTrail } from "@/app/title";
+import { cancelRun, runAgain } from "@/pages/runs/queries";
+import { Confirm } from "@/ui/Dialog";
+import { ProblemPage } from "@/ui/Problem";
+import { CopyId, shortId } from "@/ui/parts";
+import { Status } from "@/ui/Status";
+import { Time, Took } from "@/ui/Time";
+import { toast, toastError } from "@/ui/toasts";
+import { NARROW, useMedia, usePhone } from "@/ui/useMedia";
+import { Banners } from "./Banners";
+import { Inspector, RunDetails } from "./Inspector";
+import { useLights, useModel, useRun, useRunFile, useSteps } from "./queries";
+import { RunEvents } from "./RunEvents";
+import { type RunSearch, type RunView, route } from "./route";
+import { Timeline } from "./Timeline";
+import "./run.css";
+
+const Graph = lazy(() => import("@/graph/Graph").then((module) => ({ default: module.Graph })));
+const FINAL = new Set(["succeeded", "failed", "cancelled"]);
+
+export function RunPage() {
+  const { runId } = route.useParams();
+  const run = useRun(runId);
+  const name = run.data?.workflow_name;
+  useTrail([{ label: "Runs", to: "/runs" }, { label: name ? `${name} ${shortId(runId)}` : shortId(runId) }]);
+  if (run.error && !run.data) {
+    return <ProblemPage error={run.error} what="The run could not be loaded" onRetry={() => void run.refetch()} />;
+  }
+  if (!run.data) return <RunSkeleton />;
+  return <Shown run={run.data} />;
+}
+
+function RunSkeleton() {
+  return (
+    <div className="page" role="status" aria-label="Loading">
+      <div className="page-head">
+        <span className="skeleton" style={{ width: 240 }} />
+      </div>
+      <div className="run-graph" />
+    </div>
+  );
+}
+
+function Shown({ run }: { run: Run }) {
+  const search = route.useSearch();
+  const navigate = useNavigate();
+  const phone = usePhone();
+  const narrow = useMedia(NARROW);
+  const steps = useSteps(run.id);
+  const file = useRunFile(run);
+  const lights = useLights(steps.data);
+  const model = useModel(file.data?.file, steps.data);
+  const step = steps.data?.findLast((each) => each.node === search.step);
+  const go = (next: RunSearch) =>
+    void navigate({ to: "/runs/$runId", params: { runId: run.id }, search: { ...search, ...next }, replace: true });
+  const choose = (id: string | undefined) => go({ step: id });
+  useStepKeys(steps.data, search.step, choose);
+  const view = search.view ?? (phone ? "steps" : "graph");
+  const showGraph = view === "graph" || (!phone && view === "steps");
+  return (
+    <div className="split">
+      <div className="main run">
+        <Head run={run} />
+        <Banners run={run} steps={steps.data ?? []} file={file.data?.file} onStep={choose} />
+        <Views view={view} narrow={narrow} onView={(next) => go({ view: next })} />
+        {showGraph && (
+          <div className={`run-graph${view === "steps" ? " low" : ""}`}>
+            <Suspense fallback={<div className="graph-wait" />}>
+              {steps.isPending || file.isLoading ? null : (
+                <Graph model={model} lights={lights} chosen={search.step} onChoose={choose} />
+              )}
+            </Suspense>
+          </div>
+        )}
+        {view === "events" && <RunEvents run={run} />}
+        {view === "details" && (
+          <div className="run-details">
+            <RunDetails run={run} />
+          </div>
+        )}
+        {(view === "steps" || (view === "graph" && !phone)) && (
+          <Timeline run={run} steps={steps.data ?? []} error={steps.error} chosen={search.step} onChoose={choose} />
+        )}
+      </div>
+      {(step || !narrow) && (
+        <Inspector run={run} step={step} file={file.data?.file} onClose={step ? () => choose(undefined) : undefined} />
+      )}
+    </div>
+  );
+}
+
+interface ViewsProps {
+  view: RunView;
+  narrow: boolean;
+  onView: (view: RunView) => void;
+}
+
+const VIEW_WORDS: Record<RunView, string> = { graph: "Graph", steps: "Steps", events: "Events", details: "Details" };
+
+function Views({ view, narrow, onView }: ViewsProps) {
+  const views = Object.entries(VIEW_WORDS) as [RunView, string][];
+  return (
+    <div className="tabs run-views" role="tablist" aria-label="Views of the run">
+      {views
+        .filter(([id]) => narrow || id !== "details")
+        .map(([id, word]) => (
+          <button
+            type="button"
+            role="tab"
+            key={id}
+            className="tab"
+            aria-selected={view === id}
+            onClick={() => onView(id)}
+          >
+            {word}
+          </button>
+        ))}
+    </div>
+  );
+}
+
+/** j and k walk the steps in the order in which they began. */
+function useStepKeys(steps: Step[] | undefined, chosen: string | undefined, choose: (id: string | undefined) => void) {
+  const order = useMemo(
+    () =>
+      (steps ?? [])
+        .filter((step) => step.started_at)
+        .toSorted((a, b) => String(a.started_at).localeCompare(String(b.started_at)))
+        .map((step) => step.node),
+    [steps],
+  );
+  const at = chosen ? order.indexOf(chosen) : -1;
+  useHotkeys([
+    { keys: "j", does: "Next step", group: "Run", run: () => choose(order[Math.min(order.length - 1, at + 1)]) },
+    { keys: "k", does: "Step before", group: "Run", run: () => choose(order[Math.max(0, at - 1)]) },
+  ]);
+}
+
+function Head({ run }: { run: Run }) {
+  return (
+    <div className="page-head run-head">
+      <h1 className="clip">{run.workflow_name ?? "Internal run"}</h1>
+      <div className="bar wrap run-facts">
+        <Status status={run.status} />
+        {run.workflow_version && <span className="muted">version {run.workflow_version}</span>}
+        <span className="muted">
+          <Time at={run.created_at} />
+        </span>
+        <span className="muted" title="From start to end, waits included">
+          <Took from={run.started_at} to={run.finished_at} />
+        </span>
+        <CopyId id={run.id} />
+      </div>
+      <Actions run={run} />
+    </div>
+  );
+}
+
+export function useRunAgain(run: Run) {
+  const navigate = useNavigate();
+  return useMutation({
+    mutationFn: () => runAgain(run.id),
+    onSuccess: (id) => {
+      toast("Started again with the same input.");
+      void navigate({ to: "/runs/$runId", params: { runId: id } });
+    },
+    onError: (error) => toastError("The run could not be started again.", error),
+  });
+}
+
+function Actions({ run }: { run: Run }) {
+  const may = useMay();
+  const client = useQueryClient();
+  const [asking, setAsking] = useState(false);
+  const again = useRunAgain(run);
+  const cancel = useMutation({
+    mutationFn: () => cancelRun(run.id),
+    onSuccess: () => {
+      toast("The run was asked to end.");
+      void client.invalidateQueries({ queryKey: keys.run(run.id) });
+      void client.invalidateQueries({ queryKey: keys.steps(run.id) });
+    },
+    onError: (error) => toastError("The run could not be cancelled.", error),
+    onSettled: () => setAsking(false),
+  });
+  return (
+    <div className="bar">
+      {!FINAL.has(run.status) && may("runs:write") && (
+        <button type="button" className="button small danger" onClick={() => setAsking(true)}>
+          <Ban aria-hidden /> Cancel
+        </button>
+      )}
+      {run.workflow_name && may("workflows:run") && (
+        <button
+          type="button"
+          className="button small"
+          disabled={again.isPending}
+          title="A new run with the same input, on the same version"
+          onClick={() => again.mutate()}
+        >
+          <RotateCcw aria-hidden /> Run again
+        </button>
+      )}
+      {asking && (
+        <Confirm
+          danger
+          title="Cancel this run?"
+          text="What its steps did stays done. If it waits, it ends at once, else at its next step."
+          action="Cancel the run"
+          busy={cancel.isPending}
+          onConfirm={() => cancel.mutate()}
+          onClose={() => setAsking(false)}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,73 @@
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { keys } from "@/api/cache";
+import { api, take } from "@/api/client";
+import { useMay } from "@/api/session";
+import type { Run, Step } from "@/api/types";
+import type { StepLight } from "@/graph/Graph";
+import { modelOf } from "@/lib/graph-model";
+
+export function useRun(id: string) {
+  return useQuery({
+    queryKey: keys.run(id),
+    queryFn: ({ signal }) => take(api.GET("/runs/{run_id}", { params: { path: { run_id: id } }, signal })),
+  });
+}
+
+export function useSteps(id: string) {
+  return useQuery({
+    queryKey: keys.steps(id),
+    queryFn: async ({ signal }): Promise<Step[]> =>
+      (await take(api.GET("/runs/{run_id}/steps", { params: { path: { run_id: id } }, signal }))).steps,
+  });
+}
+
+/** The file of the version that the run is pinned to. */
+export function useRunFile(run: Run | undefined) {
+  const may = useMay();
+  const [name, version] = [run?.workflow_name ?? "", run?.workflow_version ?? undefined];
+  return useQuery({
+    queryKey: keys.workflow(name, version),
+    queryFn: ({ signal }) =>
+      take(api.GET("/workflows/{name}", { params: { path: { name }, query: { version } }, signal })),
+    enabled: name !== "" && may("workflows:read"),
+    // A version never changes.
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+export function useRunApprovals(id: string) {
+  const may = useMay();
+  return useQuery({
+    queryKey: keys.approvals({ run: id }),
+    queryFn: ({ signal }) =>
+      take(api.GET("/approvals", { params: { query: { run_id: id, status: "pending" } }, signal })),
+    enabled: may("approvals:read"),
+  });
+}
+
+/** The graph, with where each step stands. A node in a loop shows its last iteration. */
+export function useLights(steps: readonly Step[] | undefined): ReadonlyMap<string, StepLight> {
+  return useMemo(() => {
+    const lights = new Map<string, StepLight>();
+    for (const step of steps ?? [])
+      lights.set(step.node, { status: step.status, port: step.port, attempts: step.attempts });
+    return lights;
+  }, [steps]);
+}
+
+export function useModel(file: unknown, steps: readonly Step[] | undefined) {
+  const ids = steps?.map((step) => `${step.node} ${step.kind}`).join("\n") ?? "";
+  return useMemo(() => {
+    if (file) return modelOf(file);
+    // Without the file there are no edges to show, but still every step.
+    const nodes = ids.split("\n").filter(Boolean);
+    return {
+      nodes: nodes.map((line) => {
+        const [id = "", kind = ""] = line.split(" ");
+        return { id, kind, trigger: kind.startsWith("trigger.") };
+      }),
+      edges: [],
+    };
+  }, [file, ids]);
+}

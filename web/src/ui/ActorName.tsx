@@ -1,0 +1,32 @@
+// Who did it, by name where the name is known.
+import { useQuery } from "@tanstack/react-query";
+import { keys } from "@/api/cache";
+import { api, take } from "@/api/client";
+import { useMay } from "@/api/session";
+import type { Actor } from "@/api/types";
+import { shortId } from "./parts";
+
+const KINDS: Record<string, string> = { user: "Member", key: "Key", agent: "Agent", bot: "Bot" };
+const MOST_NAMES = 200;
+
+function useNames() {
+  const may = useMay();
+  return useQuery({
+    queryKey: [...keys.members, "names"],
+    queryFn: ({ signal }) => take(api.GET("/members", { params: { query: { limit: MOST_NAMES } }, signal })),
+    select: (page) => new Map(page.items.map(({ user }) => [user.id, user.full_name ?? user.email])),
+    enabled: may("members:read"),
+  });
+}
+
+export function ActorName({ actor }: { actor: Actor | null | undefined }) {
+  const names = useNames();
+  if (!actor) return <span className="faint">–</span>;
+  if (actor.kind === "system") return <span>System</span>;
+  const name = names.data?.get(actor.id) ?? `${KINDS[actor.kind] ?? actor.kind} ${shortId(actor.id)}`;
+  return (
+    <span className="clip" title={`${actor.kind} ${actor.id}`}>
+      {name}
+    </span>
+  );
+}

@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { LiveStream } from "@/api/live/stream";
+import { event } from "./fixtures";
+
+class Socket {
+  static all: Socket[] = [];
+  onmessage: ((message: { data: string }) => void) | null = null;
+  onclose: ((closed: { code: number }) => void) | null = null;
+  readonly url: URL;
+  constructor(url: URL) {
+    this.url = new URL(url);
+    Socket.all.push(this);
+  }
+  say(frame: object) {
+    this.onmessage?.({ data: JSON.stringify(frame) });
+  }
+  close() {
+    this.onclose?.({ code: 1006 });
+  }
+}
+
+const last = () => {
+  const socket = Socket.all.at(-1);
+  if (!socket) throw new Error("no socket was opened");
+  return socket;
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  Socket.all = [];
+  vi.stubGlobal("WebSocket", Socket);
+  vi.stubGlobal("location", { href: "http://here/runs" });
+  vi.stubGlobal("document", { addEventListener() {}, removeEventListener() {}, visibilityState: "visible" });
+  vi.stubGlobal("addEventListener", () => {});
+  vi.stubGlobal("removeEventListener", () => {});
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function follow(known: boolean) {
+  const hooks = { events: vi.fn(), state: vi.fn(), lost: vi.fn(), welcome: vi.fn(async () => known) };
+  const stream = new LiveStream(hooks);
+  stream.start();
+  return { hooks, stream };
+}
+
+it("goes on from the cursor of the last event, which come gathered", async () => {
+  const { hooks, stream } = follow(true);
+  expect(last().url.href).toBe("ws://here/api/v1/events/stream");
+  last().say({ type: "hello", cursor: "c0" });
+  last().say({ cursor: "c1", event: event("run.started", "run:a") });
+  last().say({ cursor: "c2", event: event("run.started", "run:b") });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(hooks.events).toHaveBeenCalledOnce();
+  expect(hooks.events.mock.calls[0]?.[0]).toHaveLength(2);
+  last().close();
+  expect(hooks.state).toHaveBeenLastCalledWith("broken");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(last().url.searchParams.get("since")).toBe("c2");
+  stream.stop();
+});
+
+it("keeps its cursor while the server is away, and drops one that is refused", async () => {
+  for (const known of [false, true]) {
+    const { hooks, stream } = follow(known);
+    last().say({ type: "hello", cursor: "c0" });
+    last().close();
+    for (let tries = 0; tries < 4; tries++) {
+      await vi.advanceTimersByTimeAsync(20_000);
+      last().close();
+    }
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(hooks.lost).toHaveBeenCalledTimes(known ? 1 : 0);
+    expect(last().url.searchParams.get("since")).toBe(known ? null : "c0");
+    stream.stop();
+  }
+});
+
+it("gives up a socket that fell silent", async () => {
+  const { stream } = follow(true);
+  last().say({ type: "hello", cursor: "c0" });
+  await vi.advanceTimersByTimeAsync(42_000);
+  expect(Socket.all).toHaveLength(2);
+  stream.stop();
+});
