@@ -17,16 +17,19 @@ help: ## List these commands
 
 run: ## Build the server and start it (SQLite in DATA, on LISTEN)
 	@scripts/prereq.sh
+	@scripts/web.sh
 	cargo build --release -p synapscale-server
 	@exec "$(BINARY)" serve --data "$(DATA)" --listen "$(LISTEN)" --profile dev $(ARGS)
 
 demo: ## Build the server and run the demonstration
 	@scripts/prereq.sh
+	@scripts/web.sh
 	cargo build --release -p synapscale-server
 	@exec "$(BINARY)" demo --data "$(DATA)/demo" $(ARGS)
 
 build: ## Build the release binary; print its path and size
 	@scripts/prereq.sh
+	@scripts/web.sh
 	cargo build --release -p synapscale-server
 	@binary="$(BINARY)"; echo "$$binary  $$(du -h "$$binary" | cut -f1)"
 

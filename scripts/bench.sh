@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 scripts/prereq.sh
+scripts/web.sh
 
 scripts/postgres.sh start
 trap 'scripts/postgres.sh stop' EXIT

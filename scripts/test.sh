@@ -65,6 +65,8 @@ done
 profile=default
 if [[ -n ${CI:-} ]]; then profile=ci; fi
 
+scripts/web.sh test
+
 # The server's tests run the `synapscale` binary; cargo builds it with them.
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --profile "$profile" ${scope[@]+"${scope[@]}"} "$@"

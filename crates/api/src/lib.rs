@@ -33,7 +33,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +63,9 @@ pub struct ApiConfig {
     pub mcp_allowed_hosts: Vec<String>,
     /// Most open event streams per workspace.
     pub max_streams_per_tenant: usize,
+    /// Answers a browser that asks for an address which no route serves: a page finds its way by itself. None where the
+    /// request is for no page.
+    pub page: Option<fn(&HeaderMap) -> Option<Response>>,
     /// Counts what outlives a request; the server waits for it at the end.
     pub tasks: TaskTracker,
     /// Cancelled when the server goes down.
@@ -81,6 +84,7 @@ impl Default for ApiConfig {
             mcp_toolsets: Vec::new(),
             mcp_allowed_hosts: Vec::new(),
             max_streams_per_tenant: 1000,
+            page: None,
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         }
@@ -130,13 +134,22 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
         .merge(mcp::routes(&gate, mcp))
         .merge(docs::routes())
         .merge(extra)
-        .fallback(no_route)
+        .fallback(move |request: Request| no_route(request, config.page))
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(config.max_body_bytes))
         .layer(middleware::from_fn_with_state(edge, edge::edge))
 }
 
-async fn no_route(request: Request) -> Response {
+/// Below these nothing is a page, whatever a browser says it would take.
+const NO_PAGES: &[&str] = &["/api/", "/docs", "/mcp", "/hooks/", "/v1/", "/assets/", "/local/"];
+
+async fn no_route(request: Request, page: Option<fn(&HeaderMap) -> Option<Response>>) -> Response {
+    let path = request.uri().path();
+    let may_be_page =
+        request.method() == Method::GET && !NO_PAGES.iter().any(|prefix| path.starts_with(prefix));
+    if let Some(answer) = page.filter(|_| may_be_page).and_then(|page| page(request.headers())) {
+        return answer;
+    }
     let error = Error::new(
         ErrorKind::NotFound,
         "no_such_route",

@@ -6,7 +6,7 @@ use crate::health::{self, Readiness};
 use crate::modules::Modules;
 use crate::serve::{Listeners, serve_tcp, serve_unix};
 use crate::tasks::Periodic;
-use crate::{VERSION, home, local, metrics_route};
+use crate::{VERSION, home, local, metrics_route, web};
 use async_trait::async_trait;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -195,7 +195,7 @@ impl App {
             return Ok(own);
         }
         let gate = self.gate.clone();
-        let extra = own.merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
+        let extra = own.merge(web::routes()).merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
         Ok(synapscale_api::router(gate, auth, self.api_config(), extra))
     }
 
@@ -215,6 +215,7 @@ impl App {
             mcp_toolsets: MCP_TOOLSETS.to_vec(),
             mcp_allowed_hosts: Vec::new(),
             max_streams_per_tenant: config.limits.event_streams,
+            page: Some(web::page),
             tasks: self.streams.clone(),
             shutdown: self.going_down.clone(),
         }

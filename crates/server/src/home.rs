@@ -1,9 +1,10 @@
-//! The page at `/`: what runs here and where to go on. The web pages come next.
+//! The page at `/`: the web pages, or, in a binary that was built without them, what runs here and where to go on.
 
 use crate::VERSION;
 use crate::config::Config;
+use crate::web;
 use axum::Router;
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -19,9 +20,9 @@ pub(crate) fn routes(config: &Config, backend: Backend) -> Router {
     let page: Arc<str> = page(config, backend).into();
     Router::new().route(
         "/",
-        get(move || {
+        get(move |headers: HeaderMap| {
             let page = page.clone();
-            async move { respond(&page) }
+            async move { web::page(&headers).unwrap_or_else(|| respond(&page)) }
         }),
     )
 }
@@ -60,7 +61,7 @@ fn page(config: &Config, backend: Backend) -> String {
 <li><a href="/readyz">Whether its parts are well</a></li>
 </ul>
 <p>Agents and other clients find the tools at <code>/mcp</code>; events come from <code>/api/v1/events/stream</code>.
-The web pages come next.</p>
+This server was built without its web pages: build it again with Node 20 or newer installed.</p>
 </main>
 </body>
 </html>

@@ -11,6 +11,7 @@ pub mod modules;
 pub mod serve;
 mod tasks;
 pub mod telemetry;
+mod web;
 
 pub use app::App;
 pub use config::Config;

@@ -5,6 +5,7 @@ mod bad_input;
 mod crash;
 mod foreign;
 mod main_job;
+mod pages;
 mod process;
 mod stream;
 mod tenants;
