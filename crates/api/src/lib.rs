@@ -147,7 +147,10 @@ async fn no_route(request: Request, page: Option<fn(&HeaderMap) -> Option<Respon
     let path = request.uri().path();
     let may_be_page =
         request.method() == Method::GET && !NO_PAGES.iter().any(|prefix| path.starts_with(prefix));
-    if let Some(answer) = page.filter(|_| may_be_page).and_then(|page| page(request.headers())) {
+    if let Some(answer) = page
+        .filter(|_| may_be_page)
+        .and_then(|page| page(request.headers()))
+    {
         return answer;
     }
     let error = Error::new(

@@ -195,7 +195,9 @@ impl App {
             return Ok(own);
         }
         let gate = self.gate.clone();
-        let extra = own.merge(web::routes()).merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
+        let extra = own
+            .merge(web::routes())
+            .merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
         Ok(synapscale_api::router(gate, auth, self.api_config(), extra))
     }
 

@@ -66,7 +66,8 @@ fn file(path: &str, keep: HeaderValue, asked: &HeaderMap) -> Response {
     if asked.get(IF_NONE_MATCH).is_some_and(|seen| *seen == tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag), (CACHE_CONTROL, keep)]).into_response();
     }
-    let kind = HeaderValue::from_str(file.metadata.mimetype()).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let kind = HeaderValue::from_str(file.metadata.mimetype())
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let body = match file.data {
         Cow::Borrowed(bytes) => axum::body::Body::from(bytes),
         Cow::Owned(bytes) => axum::body::Body::from(bytes),

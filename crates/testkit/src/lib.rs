@@ -3,6 +3,7 @@
 mod database;
 mod guard;
 pub mod policies;
+pub mod providers;
 mod receiver;
 
 pub use database::TestDb;

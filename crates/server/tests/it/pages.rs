@@ -10,7 +10,11 @@ async fn text(server: &Server, path: &str, accept: &str) -> (u16, String, String
     let policy = answer.headers().get("content-security-policy").cloned();
     let policy = policy.map(|value| value.to_str().expect("ascii").to_owned());
     let status = answer.status().as_u16();
-    (status, policy.unwrap_or_default(), answer.text().await.expect("text"))
+    (
+        status,
+        policy.unwrap_or_default(),
+        answer.text().await.expect("text"),
+    )
 }
 
 db_test! {
