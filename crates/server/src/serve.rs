@@ -1,5 +1,6 @@
 //! Listening: TCP for everybody, a socket in the data directory for whoever owns it, and the signals that end it.
 
+use crate::connections;
 use axum::Router;
 use rustix::net::sockopt;
 use std::io;
@@ -101,10 +102,8 @@ fn bind_local(path: &Path) -> io::Result<LocalSocket> {
 
 /// Serves `router` over TCP until `stop`, then until the requests under way are answered.
 pub(crate) async fn serve_tcp(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<()> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<Peer>())
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(Error::internal)
+    connections::serve(listener, router, stop).await;
+    Ok(())
 }
 
 /// As [`serve_tcp`], over the local socket; waits for `stop` when there is none.

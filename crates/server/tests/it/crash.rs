@@ -85,6 +85,27 @@ async fn load(url: String, key: String, project: String, number: usize, seen: Ar
     }
 }
 
+/// How often the log tells of each task's making, by title.
+async fn told(server: &Server) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let mut since = String::new();
+    loop {
+        let page = server
+            .get(&format!("/api/v1/events?kinds=task.created&limit=200{since}"))
+            .await;
+        for event in page["items"].as_array().expect("items") {
+            let title = event["data"]["title"].as_str().expect("a title").to_owned();
+            *counts.entry(title).or_default() += 1;
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) if !page["items"].as_array().expect("items").is_empty() => {
+                since = format!("&since={next}")
+            }
+            _ => return counts,
+        }
+    }
+}
+
 async fn all_tasks(server: &Server) -> Vec<Value> {
     let mut tasks = Vec::new();
     let mut cursor = String::new();
@@ -140,6 +161,8 @@ db_test! {
             assert_eq!(titles.get(&format!("{title}-child")), Some(&1), "{title}: whole or not at all");
         }
         assert!(titles.values().all(|count| *count == 1), "nothing was done twice");
+        let told = told(&server).await;
+        assert_eq!(told, titles, "each task that is there is told of once, and no other");
         // Runs that were accepted although the answer never arrived end too.
         let open = server.get("/api/v1/runs?status=running&limit=200").await;
         for run in open["items"].as_array().expect("items") {
