@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::expr::Limits;
 use crate::graph::StepKey;
 use crate::run::burst::RunScope;
+use crate::run::journal;
 use crate::run::model::Response;
 use crate::run::state::RunState;
 use chrono::{DateTime, Duration, Utc};
@@ -26,6 +27,10 @@ const LONGEST_WAIT: Duration = Duration::days(366);
 pub(crate) const MOST_MERGED: usize = 8 * 1024 * 1024;
 /// How long a person has, unless the node says otherwise.
 const APPROVAL_HOURS: i64 = 7 * 24;
+/// Longest title of an approval, in characters.
+const MAX_TITLE: usize = 500;
+/// Largest detail of an approval, in bytes of JSON.
+const MAX_DETAIL: usize = 256 * 1024;
 
 /// What a step came to inside of a burst.
 pub(crate) enum StepOutcome {
@@ -167,6 +172,13 @@ fn approval(mut config: Value, now: DateTime<Utc>) -> Result<StepOutcome> {
         .unwrap_or("Approval")
         .to_owned();
     let detail = config.get_mut("detail").map(Value::take).unwrap_or_default();
+    // It is read whole by whoever decides, and by every list of what waits.
+    if title.chars().count() > MAX_TITLE || journal::is_larger(&detail, MAX_DETAIL) {
+        return Err(Error::too_large(
+            "approval's title or detail",
+            "500 characters and 256 KiB",
+        ));
+    }
     let deadline = now + Duration::hours(hours.clamp(1, LONGEST_WAIT.num_hours()));
     Ok(StepOutcome::Ask {
         title,

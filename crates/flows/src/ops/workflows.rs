@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use synapscale_core::{Actor, Channel, Error, FieldError, Result};
+use synapscale_core::{Actor, Error, FieldError, Result};
 use synapscale_engine::graph::{self, Problem};
 use synapscale_engine::{NewRun, Started, WorkflowRef};
 use synapscale_ops::Outcome::Done;
@@ -372,12 +372,8 @@ async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
             name: row.name,
         }),
         principal: pinned.publisher,
-        // A run that starts another of its publisher's does so for whoever it runs for itself.
-        on_behalf_of: match caller == pinned.publisher {
-            true if tx.ctx().origin().channel == Channel::Run => tx.ctx().principal(),
-            true => None,
-            false => Some(caller),
-        },
+        // A run that starts another does so for whoever it runs for itself: what that person could do directly, no more.
+        on_behalf_of: Some(tx.ctx().principal().unwrap_or(caller)).filter(|whom| *whom != pinned.publisher),
         priority: input.priority.unwrap_or(0),
         correlation: Some(tx.ctx().correlation()),
     };
