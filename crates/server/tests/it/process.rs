@@ -208,6 +208,19 @@ impl Server {
         self.ask(Method::GET, path, Value::Null).await
     }
 
+    /// Makes a project; answers its id.
+    pub async fn project(&self, name: &str) -> String {
+        let made = self
+            .ask(Method::POST, "/api/v1/projects", json!({ "name": name }))
+            .await;
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Applies a patch set.
+    pub async fn patch(&self, set: Value) -> Value {
+        self.ask(Method::POST, "/api/v1/patches", set).await
+    }
+
     /// Applies a workflow.
     pub async fn apply(&self, file: Value) -> Value {
         let name = file["name"].as_str().expect("a name").to_owned();

@@ -5,13 +5,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use synapscale_testkit::db_test;
 
-async fn project(server: &Server, name: &str) -> String {
-    let made = server
-        .ask(Method::POST, "/api/v1/projects", json!({ "name": name }))
-        .await;
-    made["id"].as_str().expect("an id").to_owned()
-}
-
 async fn task(server: &Server, project: &str, parent: Option<&str>, title: &str) -> String {
     let path = format!("/api/v1/projects/{project}/tasks");
     let made = server
@@ -22,10 +15,6 @@ async fn task(server: &Server, project: &str, parent: Option<&str>, title: &str)
         )
         .await;
     made["id"].as_str().expect("an id").to_owned()
-}
-
-async fn apply(server: &Server, set: Value) -> Value {
-    server.ask(Method::POST, "/api/v1/patches", set).await
 }
 
 async fn undo(server: &Server, applied: &Value) -> (u16, Value) {
@@ -48,10 +37,10 @@ fn codes(answer: &Value) -> Vec<&str> {
 db_test! {
     async fn a_move_to_another_project_is_undone(db: TestDb) {
         let server = Server::fresh(db).await;
-        let (here, there) = (project(&server, "here").await, project(&server, "there").await);
+        let (here, there) = (server.project("here").await, server.project("there").await);
         let id = task(&server, &here, None, "top").await;
         let child = task(&server, &here, Some(&id), "child").await;
-        let applied = apply(&server, json!({ "task_patches": [{ "op": "update", "task_id": id, "project_id": there }] })).await;
+        let applied = server.patch(json!({ "task_patches": [{ "op": "update", "task_id": id, "project_id": there }] })).await;
         assert_eq!(get_task(&server, &child).await["project_id"], json!(there));
         assert_eq!(undo(&server, &applied).await.0, 200);
         assert_eq!(get_task(&server, &id).await["project_id"], json!(here));
@@ -60,9 +49,9 @@ db_test! {
 
     async fn a_new_project_that_took_a_task_gives_it_back(db: TestDb) {
         let server = Server::fresh(db).await;
-        let here = project(&server, "here").await;
+        let here = server.project("here").await;
         let id = task(&server, &here, None, "top").await;
-        let applied = apply(&server, json!({
+        let applied = server.patch(json!({
             "project_patches": [{ "op": "create", "temp_id": "new", "body": { "name": "new" } }],
             "task_patches": [{ "op": "update", "task_id": id, "project_id": "temp:new" }],
         })).await;
@@ -75,12 +64,12 @@ db_test! {
 
     async fn undo_takes_nothing_of_others_along(db: TestDb) {
         let server = Server::fresh(db).await;
-        let here = project(&server, "here").await;
+        let here = server.project("here").await;
         let set = json!({ "task_patches": [
             { "op": "create", "temp_id": "a", "project_id": here, "body": { "title": "a" } },
             { "op": "create", "temp_id": "b", "parent_id": "temp:a", "body": { "title": "b" } },
         ] });
-        let applied = apply(&server, set.clone()).await;
+        let applied = server.patch(set.clone()).await;
         let above = applied["temp_ids"]["a"].as_str().expect("an id").to_owned();
         let stranger = task(&server, &here, Some(&above), "stranger").await;
         let (status, answer) = undo(&server, &applied).await;
@@ -88,7 +77,7 @@ db_test! {
         server.ask(Method::DELETE, &format!("/api/v1/tasks/{stranger}"), Value::Null).await;
         assert_eq!(undo(&server, &applied).await.0, 200);
 
-        let applied = apply(&server, set).await;
+        let applied = server.patch(set).await;
         let below = applied["temp_ids"]["b"].as_str().expect("an id").to_owned();
         server.ask(Method::PATCH, &format!("/api/v1/tasks/{below}"), json!({ "title": "edited" })).await;
         let (status, answer) = undo(&server, &applied).await;
@@ -98,10 +87,10 @@ db_test! {
 
     async fn one_set_may_restore_and_change(db: TestDb) {
         let server = Server::fresh(db).await;
-        let here = project(&server, "here").await;
+        let here = server.project("here").await;
         let id = task(&server, &here, None, "old").await;
         server.ask(Method::DELETE, &format!("/api/v1/tasks/{id}"), Value::Null).await;
-        apply(&server, json!({ "task_patches": [
+        server.patch(json!({ "task_patches": [
             { "op": "restore", "task_id": id },
             { "op": "update", "task_id": id, "body": { "title": "new" } },
         ] })).await;
@@ -119,9 +108,9 @@ db_test! {
 
     async fn what_comes_at_the_same_moment_leaves_a_whole_tree(db: TestDb) {
         let server = Server::fresh(db).await;
-        let home = project(&server, "home").await;
+        let home = server.project("home").await;
         for round in 0..6 {
-            let doomed = project(&server, "doomed").await;
+            let doomed = server.project("doomed").await;
             let (a, b) = (task(&server, &home, None, "a").await, task(&server, &home, None, "b").await);
             let create = format!("/api/v1/projects/{doomed}/tasks");
             let creates = (0..4).map(|n| server.try_ask(Method::POST, &create, json!({ "title": format!("t{n}") })));

@@ -5,17 +5,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use synapscale_testkit::db_test;
 
-async fn project(server: &Server) -> String {
-    let made = server
-        .ask(Method::POST, "/api/v1/projects", json!({ "name": "P" }))
-        .await;
-    made["id"].as_str().expect("an id").to_owned()
-}
-
-async fn apply(server: &Server, set: Value) -> Value {
-    server.ask(Method::POST, "/api/v1/patches", set).await
-}
-
 fn create(project: &str, temp: &str, parent: Option<&str>, title: &str) -> Value {
     let mut patch =
         json!({ "op": "create", "temp_id": temp, "project_id": project, "body": { "title": title } });
@@ -40,7 +29,7 @@ async fn chain(server: &Server, project: &str) -> Vec<String> {
             )
         })
         .collect();
-    let applied = apply(server, json!({ "task_patches": patches })).await;
+    let applied = server.patch(json!({ "task_patches": patches })).await;
     names
         .iter()
         .map(|name| applied["temp_ids"][name].as_str().expect("an id").to_owned())
@@ -61,7 +50,7 @@ fn titles(tree: &Value, found: &mut Vec<String>) {
 db_test! {
     async fn sets_apply_whole_or_not_at_all(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
+        let project = server.project("P").await;
         let good = create(&project, "x", None, "good");
         let (status, answer) = server
             .try_ask(Method::POST, "/api/v1/patches", json!({ "task_patches": [
@@ -79,7 +68,7 @@ db_test! {
 
     async fn trees_nest_and_stay_within_bounds(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
+        let project = server.project("P").await;
         let ids = chain(&server, &project).await;
         let tree = server.get(&format!("/api/v1/tasks/{}/tree", ids[0])).await;
         let mut found = Vec::new();
@@ -100,7 +89,7 @@ db_test! {
 
     async fn a_delete_takes_what_is_below_and_brings_exactly_that_back(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
+        let project = server.project("P").await;
         let ids = chain(&server, &project).await;
         server.ask(Method::DELETE, &format!("/api/v1/tasks/{}", ids[4]), Value::Null).await;
         let gone = server.ask(Method::DELETE, &format!("/api/v1/tasks/{}", ids[1]), Value::Null).await;
@@ -114,7 +103,7 @@ db_test! {
 
     async fn sets_are_previewed_undone_and_redone(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
+        let project = server.project("P").await;
         let ids = chain(&server, &project).await;
         let set = json!({ "task_patches": [
             { "op": "update", "task_id": ids[5], "parent_id": ids[0], "body": { "title": "moved", "assignee": "ada" } },
@@ -125,7 +114,7 @@ db_test! {
         let preview = server.ask(Method::POST, "/api/v1/patches/preview", set.clone()).await;
         assert!(preview["patch_set_id"].is_null());
         assert_eq!(server.get(&format!("/api/v1/projects/{project}/tree")).await, before);
-        let applied = apply(&server, set).await;
+        let applied = server.patch(set).await;
         let count = |answer: &Value| answer["changes"].as_array().expect("changes").len();
         assert_eq!(count(&preview), count(&applied));
         let undo = |id: &Value| format!("/api/v1/patches/{}/undo", id.as_str().expect("an id"));
@@ -145,8 +134,8 @@ db_test! {
 
     async fn undo_sees_what_changed_since(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
-        let applied = apply(&server, json!({ "task_patches": [create(&project, "x", None, "x")] })).await;
+        let project = server.project("P").await;
+        let applied = server.patch(json!({ "task_patches": [create(&project, "x", None, "x")] })).await;
         let id = applied["temp_ids"]["x"].as_str().expect("an id");
         server.ask(Method::PATCH, &format!("/api/v1/tasks/{id}"), json!({ "title": "y" })).await;
         let undo = format!("/api/v1/patches/{}/undo", applied["patch_set_id"].as_str().expect("an id"));
@@ -156,7 +145,7 @@ db_test! {
 
     async fn stale_revisions_and_repeated_keys_are_told(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
+        let project = server.project("P").await;
         let path = format!("/api/v1/projects/{project}/tasks");
         let send = || server.request(Method::POST, &path).header("idempotency-key", "once").json(&json!({ "title": "t" })).send();
         let first: Value = send().await.expect("an answer").json().await.expect("JSON");
@@ -175,13 +164,13 @@ db_test! {
 
     async fn lists_filter_sort_and_page(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
+        let project = server.project("P").await;
         let patches: Vec<Value> = (0..25)
             .map(|n| json!({ "op": "create", "project_id": project, "body": {
                 "title": format!("Task {n:02} 100%_x"), "priority": (["low", "high"][n % 2]), "tags": [format!("t{}", n % 5)],
             } }))
             .collect();
-        apply(&server, json!({ "task_patches": patches })).await;
+        server.patch(json!({ "task_patches": patches })).await;
         let page = |query: &str| server.get(Box::leak(format!("/api/v1/tasks?{query}").into_boxed_str()));
         let count = |page: &Value| page["items"].as_array().expect("items").len();
         assert_eq!(count(&page("tag=t3").await), 5);
@@ -209,7 +198,7 @@ db_test! {
 db_test! {
     async fn the_audit_trail_tells_who_changed_what(db: TestDb) {
         let server = Server::fresh(db).await;
-        let project = project(&server).await;
+        let project = server.project("P").await;
         let path = format!("/api/v1/projects/{project}");
         server.ask(Method::PATCH, &path, json!({ "name": "Renamed" })).await;
         // On PostgreSQL the log shows what no running transaction can still precede.
