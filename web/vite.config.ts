@@ -21,7 +21,8 @@ export default defineConfig({
   server: {
     port: 5173,
     proxy: {
-      "/api": { target: server, changeOrigin: true, ws: true },
+      // The Host stays the browser's: the event stream takes a cookie only from pages of its own host.
+      "/api": { target: server, changeOrigin: false, ws: true },
       "/docs": { target: server, changeOrigin: true },
     },
   },

@@ -1,5 +1,6 @@
-//! Who calls: the peer's address, the request id, and the context that a bearer token stands for.
+//! Who calls: the peer's address, the request id, and the context that a bearer token or a session's cookie stands for.
 
+use crate::browser::csrf_token;
 use crate::edge::Inbound;
 use crate::problem::Rejection;
 use async_trait::async_trait;
@@ -28,6 +29,17 @@ pub trait Authenticate: Send + Sync {
     /// # Errors
     /// `unauthenticated` for a token that is unknown, expired or revoked; others when it cannot be looked up.
     async fn bearer(&self, token: &str, origin: Origin) -> Result<Ctx>;
+
+    /// The context of whoever the session belongs to. A method that is not `safe` needs the session's `csrf` token; that
+    /// the request came from a page of ours has been looked at before.
+    ///
+    /// # Errors
+    /// `unauthenticated` for a session that is unknown, over or ended; `csrf_failed`; others when it cannot be looked up.
+    async fn session(&self, cookie: &str, csrf: Option<&str>, safe: bool, origin: Origin) -> Result<Ctx> {
+        // Who has no sessions knows none.
+        let _ = (cookie, csrf, safe, origin);
+        Err(Error::unauthenticated())
+    }
 }
 
 /// The other end of a connection.
@@ -118,16 +130,47 @@ pub fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
 }
 
 impl Inbound {
-    /// The context of the caller: of the token's owner, or of nobody when there is no token.
+    /// The context of the caller: of the token's owner, else of whoever the session's cookie belongs to, else of nobody.
+    /// MCP takes tokens only: it is no place for browsers.
     ///
     /// # Errors
-    /// `unauthenticated` for a bad header or token.
+    /// `unauthenticated` for a bad header or token; `csrf_failed` for a change by cookie that a page of ours did not make.
     pub async fn ctx(&self, headers: &HeaderMap, channel: Channel) -> Result<Ctx> {
-        let ctx = match bearer_token(headers)? {
-            Some(token) => self.authenticate(token, channel).await?,
-            None => self.anonymous(channel),
+        if let Some(token) = bearer_token(headers)? {
+            return self.authenticate(token, channel).await;
+        }
+        let cookie = match channel {
+            Channel::Mcp => None,
+            _ => self.session_cookie(headers),
         };
-        Ok(ctx)
+        let Some(cookie) = cookie else {
+            return Ok(self.anonymous(channel));
+        };
+        let safe = self.is_safe();
+        if !safe {
+            self.require_own_page(headers)?;
+        }
+        match self.by_session(cookie, csrf_token(headers), safe, channel).await {
+            // A session that is over is nobody's: what anybody may do stays possible, and the rest is refused by the gate.
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(self.anonymous(channel)),
+            found => found,
+        }
+    }
+
+    /// The context of the session's owner, under this request's id.
+    ///
+    /// # Errors
+    /// Those of [`Authenticate::session`].
+    pub(crate) async fn by_session(
+        &self,
+        cookie: &str,
+        csrf: Option<&str>,
+        safe: bool,
+        channel: Channel,
+    ) -> Result<Ctx> {
+        let origin = self.origin(channel);
+        let ctx = self.edge.auth.session(cookie, csrf, safe, origin).await?;
+        Ok(ctx.with_request_id(self.request_id))
     }
 
     /// The context of the owner of `token`, under this request's id.

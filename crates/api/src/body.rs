@@ -68,7 +68,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 ///
 /// # Errors
 /// `unsupported_media_type`.
-pub(crate) fn require_json(headers: &HeaderMap) -> Result<()> {
+pub fn require_json(headers: &HeaderMap) -> Result<()> {
     let refuse = |message: &str| Error::new(ErrorKind::Unsupported, "unsupported_media_type", message);
     let encoded = headers
         .get(CONTENT_ENCODING)

@@ -1,7 +1,7 @@
 //! `POST /api/v1/call/{operation}`: any operation by its name, through the gate, with its whole input in the body. The
 //! command line uses it, since not every operation has a REST path of its own.
 
-use crate::body::read_body;
+use crate::body::{read_body, require_json};
 use crate::edge::Inbound;
 use crate::problem::respond_error;
 use crate::rest::BASE;
@@ -85,22 +85,6 @@ impl Calls {
         };
         let answer = self.gate.call(&ctx, name, input, envelope, Sink::none()).await?;
         respond(&answer)
-    }
-}
-
-fn require_json(headers: &HeaderMap) -> Result<()> {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    match essence.eq_ignore_ascii_case("application/json") {
-        true => Ok(()),
-        false => Err(Error::new(
-            ErrorKind::Unsupported,
-            "unsupported_media_type",
-            "Send the input as `Content-Type: application/json`.",
-        )),
     }
 }
 

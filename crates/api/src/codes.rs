@@ -47,6 +47,12 @@ pub(crate) const CODES: &[Code] = &[
         "Ask for a role or a key with that permission.",
     ),
     code(
+        "csrf_failed",
+        403,
+        "A change by cookie came from another site, or without the session's CSRF token.",
+        "Send csrf_token of GET /api/v1/auth/session as X-CSRF-Token, from a page of this server.",
+    ),
+    code(
         "not_found",
         404,
         "There is no such thing, or it is not in your workspace.",

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::uri::Authority;
 use http::{Extensions, HeaderMap, HeaderValue, Method};
 use metrics::{SharedString, counter, histogram};
 use std::any::Any;
@@ -28,6 +29,8 @@ const UNMATCHED: &str = "unmatched";
 pub(crate) struct Edge {
     pub auth: Arc<dyn Authenticate>,
     pub clock: Clock,
+    /// What clients reach the server by; empty for wherever they are.
+    pub public_url: String,
     pub trusted_proxies: Vec<IpAddr>,
     pub time_limit: Duration,
     pub max_body_bytes: usize,
@@ -42,6 +45,9 @@ pub struct Inbound {
     pub ip: Option<IpAddr>,
     /// The other end, if known.
     pub peer: Option<Peer>,
+    pub(crate) method: Method,
+    /// The host that HTTP/2 names in place of a `Host` header.
+    pub(crate) authority: Option<Authority>,
     pub(crate) edge: Arc<Edge>,
 }
 
@@ -102,12 +108,15 @@ pub(crate) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
     let ip = client_ip(peer, request.headers(), &edge.trusted_proxies);
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    request.extensions_mut().insert(Inbound {
+    let inbound = Inbound {
         request_id: id,
         ip,
         peer,
+        method: request.method().clone(),
+        authority: request.uri().authority().cloned(),
         edge,
-    });
+    };
+    request.extensions_mut().insert(inbound);
     let span = tracing::info_span!("request", request_id = %id);
     let outcome = AssertUnwindSafe(next.run(request).instrument(span))
         .catch_unwind()

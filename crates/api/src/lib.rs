@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod browser;
 mod call;
 mod codes;
 mod coerce;
@@ -18,16 +19,16 @@ mod tools;
 mod ws;
 
 pub use auth::{Authenticate, Caller, Peer, bearer_token};
-pub use body::read_body;
+pub use body::{read_body, require_json};
+pub use browser::{CSRF_HEADER, csrf_failed, csrf_token, is_https, session_cookie_name};
 pub use edge::Inbound;
 pub use openapi::document;
-pub use problem::{Problem, ProblemField, Rejection, respond_error, status_of};
+pub use problem::{Problem, ProblemField, Rejection, respond_error, respond_with, status_of};
 pub use rest::BASE;
 pub use tools::Toolset;
 pub use ws::EVENT_STREAM;
 
 use crate::edge::Edge;
-use crate::problem::respond_with;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware;
@@ -104,6 +105,7 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
     let edge = Arc::new(Edge {
         auth,
         clock: gate.store().clock().clone(),
+        public_url: config.public_url.clone(),
         trusted_proxies: config.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
         time_limit: config.time_limit,
         max_body_bytes: config.max_body_bytes,

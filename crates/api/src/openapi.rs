@@ -98,7 +98,7 @@ pub fn document(registry: &Registry, version: &str, public_url: &str) -> Value {
                 "RetryAfter": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}},
             },
             "parameters": envelope_parameters(),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "An API key or a session token."}},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."}},
         },
     })
 }

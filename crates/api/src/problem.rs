@@ -125,8 +125,8 @@ pub fn respond_error(error: &Error, request_id: Uuid) -> Response {
     respond_with(error, request_id, status_of(error.kind()))
 }
 
-/// The same under another status, for what has no kind of its own (405, 426).
-pub(crate) fn respond_with(error: &Error, request_id: Uuid, status: StatusCode) -> Response {
+/// The same under another status, for what has no kind of its own (405, 410, 426).
+pub fn respond_with(error: &Error, request_id: Uuid, status: StatusCode) -> Response {
     if error.kind() == ErrorKind::Internal {
         tracing::error!(%request_id, source = error.source_text(), "internal error");
     }

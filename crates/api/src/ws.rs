@@ -31,7 +31,7 @@ pub const EVENT_STREAM: &str = "/api/v1/events/stream";
 const PERMISSION: &str = "events:read";
 /// A quiet stream says so this often.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A revoked key loses its stream within this time.
+/// A revoked key or an ended session loses its stream within this time.
 const RECHECK: Duration = Duration::from_secs(30);
 /// Re-checks in a row that may fail for reasons which are not the caller's.
 const MAX_UNKNOWN: u32 = 3;
@@ -175,7 +175,7 @@ struct Session {
     streams: Arc<Streams>,
     inbound: Inbound,
     /// Kept to be checked again; only in memory, and only as long as the stream is open.
-    token: String,
+    proof: Proof,
     ctx: Ctx,
     filter: EventFilter,
     cursor: Cursor,
@@ -206,8 +206,8 @@ struct Told<'a> {
 
 impl Session {
     async fn prepare(streams: Arc<Streams>, inbound: &Inbound, parts: &Parts) -> Result<Self> {
-        let token = token(&parts.headers)?;
-        let ctx = inbound.authenticate(&token, Channel::Ws).await?;
+        let proof = Proof::of(inbound, &parts.headers)?;
+        let ctx = proof.check(inbound).await?;
         ctx.require(PERMISSION)?;
         let wish = Wish::read(parts.uri.query().unwrap_or_default())?;
         let short = ctx.with_time_limit(inbound.edge.time_limit);
@@ -224,7 +224,7 @@ impl Session {
         };
         let place = streams.open.take(ctx.tenant(), streams.most_per_tenant)?;
         Ok(Session {
-            token,
+            proof,
             ctx,
             filter: wish.filter,
             cursor,
@@ -301,9 +301,9 @@ impl Session {
         })
     }
 
-    /// Whether the key is still good.
+    /// Whether key or session is still good.
     async fn recheck(&self, unknown: &mut u32) -> Step {
-        let checked = self.inbound.authenticate(&self.token, Channel::Ws).await;
+        let checked = self.proof.check(&self.inbound).await;
         let refused = match checked {
             Ok(ctx) if ctx.tenant() == self.ctx.tenant() && ctx.require(PERMISSION).is_ok() => {
                 *unknown = 0;
@@ -404,10 +404,32 @@ fn is_ping(text: &str) -> bool {
     read.is_ok_and(|value| value["type"] == "ping")
 }
 
-fn token(headers: &HeaderMap) -> Result<String> {
-    bearer_token(headers)?
-        .map(str::to_owned)
-        .ok_or_else(Error::unauthenticated)
+/// What proves who listens. No `Debug`: it is a secret.
+enum Proof {
+    Bearer(String),
+    Session(String),
+}
+
+impl Proof {
+    /// The bearer token, else the session's cookie. A browser sends the cookie with whatever handshake a page asks for, so
+    /// the page must be ours.
+    fn of(inbound: &Inbound, headers: &HeaderMap) -> Result<Self> {
+        if let Some(token) = bearer_token(headers)? {
+            return Ok(Proof::Bearer(token.to_owned()));
+        }
+        let cookie = inbound
+            .session_cookie(headers)
+            .ok_or_else(Error::unauthenticated)?;
+        inbound.require_own_origin(headers)?;
+        Ok(Proof::Session(cookie.to_owned()))
+    }
+
+    async fn check(&self, inbound: &Inbound) -> Result<Ctx> {
+        match self {
+            Proof::Bearer(token) => inbound.authenticate(token, Channel::Ws).await,
+            Proof::Session(cookie) => inbound.by_session(cookie, None, true, Channel::Ws).await,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
 //! Who calls: from a presented key to a [`Ctx`], without the database once a key is known.
 
+mod browser;
+
 use crate::cache::{ChangeLog, Fresh};
 use crate::key::{self, KeyHash};
-use crate::key_uses::KeyUses;
+use crate::key_uses::{KeyUses, Used};
 use crate::password::Passwords;
 use crate::roles::Role;
+use crate::sign_in::Strangers;
 use crate::standing::{self, KeyHolder};
+use crate::token::TokenHash;
+use browser::{Family, SessionHolder};
 use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Actor, ActorKind, Ctx, Error, ErrorKind, Grants, Origin, Result, TenantId};
-use synapscale_store::Store;
+use synapscale_store::{SecretBox, Store};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -37,6 +42,10 @@ struct Inner {
     unknown: moka::sync::Cache<KeyHash, ()>,
     lookups: Semaphore,
     uses: KeyUses,
+    sessions: Fresh<TokenHash, Arc<SessionHolder>>,
+    families: Fresh<Uuid, Family>,
+    session_uses: KeyUses,
+    strangers: Strangers,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -59,10 +68,14 @@ impl Authenticator {
             by_hash: Fresh::new(changes.clone()),
             by_id: Fresh::new(changes.clone()),
             roles: Fresh::new(changes.clone()),
+            sessions: Fresh::new(changes.clone()),
+            families: Fresh::new(changes.clone()),
             changes,
             unknown,
             lookups: Semaphore::new(LOOKUPS),
-            uses: KeyUses::new(),
+            uses: KeyUses::new(Used::Keys),
+            session_uses: KeyUses::new(Used::Sessions),
+            strangers: Strangers::new(),
         }))
     }
 
@@ -153,12 +166,26 @@ impl Authenticator {
         self.0.changes.mark(tenant.0);
     }
 
-    /// Writes when keys were last used; answers for how many. The server calls it about once a minute, and at its end.
+    /// Writes when keys and sessions were last used; answers for how many. The server calls it about once a minute, and at
+    /// its end.
     ///
     /// # Errors
     /// When the database fails; nothing is lost then.
     pub async fn flush_last_used(&self) -> Result<usize> {
-        self.0.uses.flush(&self.0.store, &self.system()).await
+        let system = self.system();
+        let keys = self.0.uses.flush(&self.0.store, &system).await?;
+        let sessions = self.0.session_uses.flush(&self.0.store, &system).await?;
+        Ok(keys + sessions)
+    }
+
+    /// What the server's secrets are sealed by and its tokens signed with.
+    pub(crate) fn secrets(&self) -> &SecretBox {
+        self.0.store.secrets()
+    }
+
+    /// The failed tries of addresses that nobody has.
+    pub(crate) fn strangers(&self) -> &Strangers {
+        &self.0.strangers
     }
 
     fn system(&self) -> Ctx {

@@ -1,4 +1,4 @@
-//! The rows: users and their secrets, workspaces, memberships, API keys. They never leave this crate.
+//! The rows: users and their secrets, workspaces, memberships, API keys, sessions and their tokens. They never leave this crate.
 
 use synapscale_store::Tenanted;
 
@@ -112,6 +112,46 @@ plain_entity!(api_key, "api_keys", {
     revoked_at: Option<DateTimeUtc>,
     created_by: Uuid,
     created_at: DateTimeUtc,
+});
+
+// Sessions and their tokens are looked up before it is known whose they are, so they have no tenant, like users.
+plain_entity!(session, "sessions", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: Uuid,
+    user_id: Uuid,
+    workspace_id: Uuid,
+    token_hash: Vec<u8>,
+    created_at: DateTimeUtc,
+    last_seen_at: DateTimeUtc,
+    expires_at: DateTimeUtc,
+    ended_at: Option<DateTimeUtc>,
+    user_agent: Option<String>,
+    ip: Option<String>,
+});
+
+plain_entity!(refresh_token, "refresh_tokens", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: Uuid,
+    family_id: Uuid,
+    parent_id: Option<Uuid>,
+    user_id: Uuid,
+    workspace_id: Uuid,
+    token_hash: Vec<u8>,
+    created_at: DateTimeUtc,
+    expires_at: DateTimeUtc,
+    used_at: Option<DateTimeUtc>,
+    revoked_at: Option<DateTimeUtc>,
+});
+
+plain_entity!(owner_link, "owner_links", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: Uuid,
+    user_id: Uuid,
+    workspace_id: Uuid,
+    token_hash: Vec<u8>,
+    created_at: DateTimeUtc,
+    expires_at: DateTimeUtc,
+    used_at: Option<DateTimeUtc>,
 });
 
 impl Tenanted for workspace::Entity {

@@ -19,6 +19,13 @@ pub fn kinds() -> Vec<EventKind> {
         EventKind::of::<MemberRemoved>(),
         EventKind::of::<KeyCreated>(),
         EventKind::of::<KeyRevoked>(),
+        EventKind::of::<SessionStarted>(),
+        EventKind::of::<SessionEnded>(),
+        EventKind::of::<SessionRefused>(),
+        EventKind::of::<TokenCreated>(),
+        EventKind::of::<TokenReused>(),
+        EventKind::of::<OwnerLinkCreated>(),
+        EventKind::of::<OwnerLinkUsed>(),
     ]
 }
 
@@ -94,5 +101,54 @@ payload!(KeyRevoked, "key.revoked", "An API key was revoked.", {
     /// The key's name.
     name: String,
     /// The user whose permissions bounded the key.
+    user_id: Uuid,
+});
+
+// What happens before it is known who calls stands in the system tenant's log.
+
+payload!(SessionStarted, "session.started", "Somebody signed in, or changed to this workspace.", {
+    /// The user.
+    user_id: Uuid,
+    /// The workspace that the session opens.
+    workspace_id: Uuid,
+});
+
+payload!(SessionEnded, "session.ended", "Sessions of a user were ended.", {
+    /// The user.
+    user_id: Uuid,
+    /// How many sessions.
+    sessions: u64,
+    /// How many families of refresh tokens.
+    token_families: u64,
+});
+
+payload!(SessionRefused, "session.refused", "A sign-in by password was refused.", {
+    /// The user whose address was given, if there is one.
+    user_id: Option<Uuid>,
+    /// Whether the account was locked at that time.
+    locked: bool,
+});
+
+payload!(TokenCreated, "token.created", "Somebody signed in for an access token and a refresh token.", {
+    /// The user.
+    user_id: Uuid,
+    /// The workspace that the tokens open.
+    workspace_id: Uuid,
+});
+
+payload!(TokenReused, "token.reused", "A used refresh token came again: its whole family was revoked.", {
+    /// The user.
+    user_id: Uuid,
+    /// The family.
+    family_id: Uuid,
+});
+
+payload!(OwnerLinkCreated, "owner_link.created", "A one-time link for an owner was made.", {
+    /// The owner.
+    user_id: Uuid,
+});
+
+payload!(OwnerLinkUsed, "owner_link.used", "An owner set a password by a one-time link.", {
+    /// The owner.
     user_id: Uuid,
 });

@@ -57,7 +57,11 @@ pub fn hash_of(presented: &str) -> Option<KeyHash> {
     hash(secret.as_slice()).ok()
 }
 
-fn hash(secret: &[u8]) -> Result<KeyHash> {
+/// SHA-256 of a secret.
+///
+/// # Errors
+/// Never: the length is fixed.
+pub fn hash(secret: &[u8]) -> Result<KeyHash> {
     let found = digest::digest(&digest::SHA256, secret);
     found
         .as_ref()

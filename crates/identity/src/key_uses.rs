@@ -1,6 +1,6 @@
-//! When keys were last used: gathered in bounded memory, written once a minute at most, so that a request costs no commit.
+//! When keys and sessions were last used: gathered in bounded memory, written once a minute at most, so that a request costs no commit.
 
-use crate::entity::api_key;
+use crate::entity::{api_key, session};
 use chrono::{DateTime, DurationRound, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, QueryFilter};
@@ -21,20 +21,31 @@ const BATCH: usize = 500;
 /// Uses by minute.
 type Due = BTreeMap<DateTime<Utc>, Vec<Uuid>>;
 
+/// Whose uses they are.
+#[derive(Clone, Copy, Debug)]
+pub enum Used {
+    /// API keys.
+    Keys,
+    /// Sessions.
+    Sessions,
+}
+
 /// Uses that wait to be written.
 pub struct KeyUses {
+    of: Used,
     waiting: Mutex<HashMap<Uuid, DateTime<Utc>>>,
     written: moka::sync::Cache<Uuid, ()>,
 }
 
 impl KeyUses {
     /// None yet.
-    pub fn new() -> Self {
+    pub fn new(of: Used) -> Self {
         let written = moka::sync::Cache::builder()
             .max_capacity(WAITING as u64)
             .time_to_live(PAUSE)
             .build();
         KeyUses {
+            of,
             waiting: Mutex::new(HashMap::new()),
             written,
         }
@@ -75,11 +86,16 @@ impl KeyUses {
         if due.is_empty() {
             return Ok(0);
         }
-        let to_write = due.clone();
+        let (of, to_write) = (self.of, due.clone());
         let written = store
             .write(ctx, move |tx| {
                 let due = to_write.clone();
-                async move { write(&tx, &due).await }
+                async move {
+                    match of {
+                        Used::Keys => write(&tx, &due).await,
+                        Used::Sessions => write_sessions(&tx, &due).await,
+                    }
+                }
             })
             .await;
         if written.is_err() {
@@ -117,6 +133,20 @@ async fn write(tx: &Tx, due: &Due) -> Result<()> {
     Ok(())
 }
 
+async fn write_sessions(tx: &Tx, due: &Due) -> Result<()> {
+    for (at, ids) in due {
+        for batch in ids.chunks(BATCH) {
+            let update = tx
+                .update_as_system::<session::Entity>()?
+                .col_expr(session::Column::LastSeenAt, Expr::val(*at))
+                .filter(session::Column::Id.is_in(batch.iter().copied()))
+                .filter(session::Column::LastSeenAt.lt(*at));
+            tx.run_update(update).await?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +154,7 @@ mod tests {
 
     #[test]
     fn uses_are_gathered_to_the_minute_and_bounded() {
-        let uses = KeyUses::new();
+        let uses = KeyUses::new(Used::Keys);
         let now = Clock::system().now();
         let key = new_id();
         for _ in 0..1000 {
@@ -142,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_key_just_written_waits() {
-        let uses = KeyUses::new();
+        let uses = KeyUses::new(Used::Keys);
         let key = new_id();
         uses.written.insert(key, ());
         uses.note(key, Clock::system().now());

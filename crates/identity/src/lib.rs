@@ -1,4 +1,4 @@
-//! Users, workspaces, memberships, passwords and API keys; and the authentication of every request from a bounded cache.
+//! Users, workspaces, memberships, passwords, API keys, sessions and access tokens; and the authentication of every request from a bounded cache.
 
 mod api_keys;
 mod authenticator;
@@ -7,27 +7,40 @@ mod cache;
 mod caller;
 mod entity;
 mod events;
+mod http;
+mod jwt;
 mod key;
 mod key_uses;
 mod members;
 mod migration;
 mod model;
 mod ops;
+mod owner_links;
 mod password;
+mod refresh;
 mod roles;
 mod rules;
+mod session_model;
+mod session_ops;
+mod sessions;
 mod sign_in;
 mod standing;
+mod token;
 mod users;
 mod workspaces;
 
 pub use authenticator::Authenticator;
 pub use bootstrap::{BootstrapInput, Bootstrapped, bootstrap};
 pub use cache::REVOCATION_BOUND;
+pub use http::routes;
+pub use jwt::ACCESS_TOKEN_LIFE;
 pub use migration::migrations;
 pub use model::{KeyCreated, KeyView, MeView, MemberUser, MemberView, NewPassword, UserView, WorkspaceView};
+pub use owner_links::{OWNER_LINK_LIFE, OwnerLink, OwnerLinkInput, make_owner_link};
 pub use password::{Passwords, Verdict};
+pub use refresh::REFRESH_TOKEN_LIFE;
 pub use roles::Role;
+pub use sessions::{SESSION_IDLE, SESSION_LIFE};
 pub use sign_in::{LOCK_AFTER, LOCK_FOR, record_sign_in};
 
 use synapscale_ops::Module;
@@ -41,6 +54,9 @@ pub fn entities() -> Vec<EntitySpec> {
         EntitySpec::of(entity::workspace::Entity),
         EntitySpec::of(entity::membership::Entity),
         EntitySpec::of(entity::api_key::Entity),
+        EntitySpec::of(entity::session::Entity),
+        EntitySpec::of(entity::refresh_token::Entity),
+        EntitySpec::of(entity::owner_link::Entity),
     ]
 }
 
@@ -48,7 +64,7 @@ pub fn entities() -> Vec<EntitySpec> {
 pub fn module(auth: &Authenticator) -> Module {
     Module {
         name: "identity",
-        operations: ops::operations(auth),
+        operations: [ops::operations(auth), session_ops::operations(auth)].concat(),
         events: events::kinds(),
         migrations: migrations(),
         entities: entities(),

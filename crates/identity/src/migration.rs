@@ -12,6 +12,10 @@ pub fn migrations() -> Vec<Migration> {
             .create(workspaces())
             .create(memberships())
             .create(api_keys()),
+        Migration::new("identity_0002_sessions")
+            .create(sessions())
+            .create(refresh_tokens())
+            .create(owner_links()),
     ]
 }
 
@@ -130,4 +134,70 @@ fn api_keys() -> Table {
             .across_tenants(),
     )
     .index_with(Index::new("api_keys_by_id", &["id"]).unique().across_tenants())
+}
+
+fn sessions() -> Table {
+    Table::system(
+        "sessions",
+        [
+            uuid("id"),
+            uuid("user_id"),
+            uuid("workspace_id"),
+            bytes("token_hash"),
+            timestamp("created_at"),
+            timestamp("last_seen_at"),
+            timestamp("expires_at"),
+            timestamp("ended_at").null(),
+            text("user_agent").max(300).null(),
+            text("ip").max(45).null(),
+        ],
+    )
+    .owned_by("user_id", "users")
+    .references("workspace_id", "workspaces")
+    .unique("sessions_by_token", &["token_hash"])
+    .index("sessions_by_user", &["user_id"])
+    .index("sessions_by_end", &["expires_at"])
+}
+
+fn refresh_tokens() -> Table {
+    Table::system(
+        "refresh_tokens",
+        [
+            uuid("id"),
+            uuid("family_id"),
+            uuid("parent_id").null(),
+            uuid("user_id"),
+            uuid("workspace_id"),
+            bytes("token_hash"),
+            timestamp("created_at"),
+            timestamp("expires_at"),
+            timestamp("used_at").null(),
+            timestamp("revoked_at").null(),
+        ],
+    )
+    .owned_by("user_id", "users")
+    .references("workspace_id", "workspaces")
+    .unique("refresh_tokens_by_token", &["token_hash"])
+    .index("refresh_tokens_by_family", &["family_id"])
+    .index("refresh_tokens_by_user", &["user_id"])
+    .index("refresh_tokens_by_end", &["expires_at"])
+}
+
+fn owner_links() -> Table {
+    Table::system(
+        "owner_links",
+        [
+            uuid("id"),
+            uuid("user_id"),
+            uuid("workspace_id"),
+            bytes("token_hash"),
+            timestamp("created_at"),
+            timestamp("expires_at"),
+            timestamp("used_at").null(),
+        ],
+    )
+    .owned_by("user_id", "users")
+    .references("workspace_id", "workspaces")
+    .unique("owner_links_by_token", &["token_hash"])
+    .index("owner_links_by_user", &["user_id"])
 }

@@ -74,12 +74,16 @@ impl Role {
     /// # Errors
     /// Never: the lists are patterns, and a test reads them all.
     pub fn permissions(self) -> Result<PermissionSet> {
-        let lists: &[&[&str]] = match self {
-            Role::Viewer => &[VIEWER],
-            Role::Member => &[VIEWER, MEMBER],
-            Role::Admin | Role::Owner => return Ok(PermissionSet::all()),
-        };
-        PermissionSet::parse(&lists.concat()).map_err(Error::internal)
+        PermissionSet::parse(&self.patterns()).map_err(Error::internal)
+    }
+
+    /// The same as patterns, such as `tasks:*`.
+    pub(crate) fn patterns(self) -> Vec<&'static str> {
+        match self {
+            Role::Viewer => VIEWER.to_vec(),
+            Role::Member => [VIEWER, MEMBER].concat(),
+            Role::Admin | Role::Owner => vec!["*"],
+        }
     }
 
     /// The permissions as grants.

@@ -58,7 +58,7 @@ const MCP_TOOLSETS: &[Toolset] = &[
     },
     Toolset {
         name: "team",
-        nouns: &["workspaces", "members", "users", "keys"],
+        nouns: &["workspaces", "members", "users", "keys", "sessions"],
     },
     Toolset {
         name: "log",
@@ -87,7 +87,12 @@ struct Bearers(Authenticator);
 #[async_trait]
 impl Authenticate for Bearers {
     async fn bearer(&self, token: &str, origin: Origin) -> Result<Ctx> {
-        self.0.by_key(token, origin).await
+        self.0.by_bearer(token, origin).await
+    }
+
+    async fn session(&self, cookie: &str, csrf: Option<&str>, safe: bool, origin: Origin) -> Result<Ctx> {
+        let (ctx, _) = self.0.by_session(cookie, csrf, safe, origin).await?;
+        Ok(ctx)
     }
 }
 
@@ -197,6 +202,7 @@ impl App {
         let gate = self.gate.clone();
         let extra = own
             .merge(web::routes())
+            .merge(synapscale_identity::routes(&self.auth, gate.clone()))
             .merge(synapscale_flows::routes(HookState::new(flows, gate.clone())?));
         Ok(synapscale_api::router(gate, auth, self.api_config(), extra))
     }
@@ -330,7 +336,9 @@ impl App {
     }
 
     fn local_router(&self) -> Router {
-        self.router.clone().merge(local::routes(self.store().clone()))
+        self.router
+            .clone()
+            .merge(local::routes(self.store().clone(), self.config.page_url()))
     }
 }
 

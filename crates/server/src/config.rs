@@ -7,7 +7,7 @@ pub use layer::{ServeFlags, StoreFlags};
 
 use layer::Layer;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -302,6 +302,14 @@ impl Config {
         })
     }
 
+    /// Where people's browsers find the server: the public address, else the one that this machine reaches it by.
+    pub fn page_url(&self) -> String {
+        match self.public_url.is_empty() {
+            true => url_of(self.listen),
+            false => self.public_url.clone(),
+        }
+    }
+
     /// The defaults of the dev profile, whatever file and environment say.
     pub fn dev(data: PathBuf, listen: SocketAddr) -> Self {
         Config {
@@ -409,6 +417,16 @@ fn profile(text: Option<&str>, problems: &mut Problems) -> Profile {
             Profile::Dev
         }
     }
+}
+
+/// How a client on this machine reaches `address`.
+pub(crate) fn url_of(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
 /// The address under which others reach this server, without a slash at its end; empty when none is set.

@@ -1,14 +1,16 @@
-//! What the local socket serves beside the API: new workspaces with their owners. Whoever may open the socket owns the files anyway.
+//! What the local socket serves beside the API: new workspaces with their owners, and one-time links for owners. Whoever
+//! may open the socket owns the files anyway.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use synapscale_api::{read_body, respond_error};
 use synapscale_core::{Error, Result, new_id};
-use synapscale_identity::{BootstrapInput, Bootstrapped, bootstrap};
+use synapscale_identity::{BootstrapInput, Bootstrapped, OwnerLinkInput, bootstrap, make_owner_link};
 use synapscale_ops::{JsonLimits, parse_json};
 use synapscale_store::Store;
 use uuid::Uuid;
@@ -16,6 +18,8 @@ use zeroize::Zeroizing;
 
 /// Where it is served.
 pub(crate) const BOOTSTRAP: &str = "/local/bootstrap";
+/// Where links for owners are made.
+pub(crate) const OWNER_LINK: &str = "/local/owner-link";
 const MAX_BODY: usize = 16 * 1024;
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
@@ -74,26 +78,97 @@ impl MadeOwner {
     }
 }
 
-/// The route, for the socket alone.
-pub(crate) fn routes(store: Store) -> Router {
-    Router::new()
-        .route(BOOTSTRAP, post(first_owner))
-        .with_state(store)
+/// For whom a one-time link is wanted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkWish {
+    /// The owner's address; without it, the first owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Only if the owner has no password yet.
+    #[serde(default)]
+    pub only_without_password: bool,
 }
 
-async fn first_owner(State(store): State<Store>, request: Request) -> Response {
-    match answer(&store, request).await {
+/// A link just made; shown once. No `Debug`: it holds the token.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MadeLink {
+    /// Where to go with a browser.
+    pub url: String,
+    /// The owner's address.
+    pub email: String,
+    /// The workspace.
+    pub workspace_id: Uuid,
+    /// Until when the link is good.
+    pub expires_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl LinkWish {
+    /// Makes a link to the pages at `page`; none when it is not to be.
+    ///
+    /// # Errors
+    /// `not_found` when there is no such owner.
+    pub async fn make(self, store: &Store, page: &str) -> Result<Option<MadeLink>> {
+        let input = OwnerLinkInput {
+            email: self.email,
+            only_without_password: self.only_without_password,
+        };
+        let made = make_owner_link(store, store.clock(), input).await?;
+        Ok(made.map(|made| MadeLink {
+            // In the fragment: browsers keep it to themselves.
+            url: format!("{page}/#owner={}", made.token.as_str()),
+            email: made.email,
+            workspace_id: made.workspace_id.0,
+            expires_at: made.expires_at,
+        }))
+    }
+}
+
+#[derive(Clone)]
+struct Local {
+    store: Store,
+    page: String,
+}
+
+/// The routes, for the socket alone. `page` is where people's browsers find the server.
+pub(crate) fn routes(store: Store, page: String) -> Router {
+    Router::new()
+        .route(BOOTSTRAP, post(first_owner))
+        .route(OWNER_LINK, post(owner_link))
+        .with_state(Local { store, page })
+}
+
+async fn first_owner(State(local): State<Local>, request: Request) -> Response {
+    let made = async {
+        let owner: FirstOwner = read(
+            request,
+            "Send email, workspace and, if wanted, password and further.",
+        )
+        .await?;
+        owner.make(&local.store).await
+    };
+    respond(made.await)
+}
+
+async fn owner_link(State(local): State<Local>, request: Request) -> Response {
+    let made = async {
+        let wish: LinkWish = read(request, "Send email, if wanted, and nothing else.").await?;
+        wish.make(&local.store, &local.page).await
+    };
+    respond(made.await)
+}
+
+fn respond(made: Result<impl Serialize>) -> Response {
+    match made {
         Ok(made) => Json(made).into_response(),
         Err(error) => respond_error(&error, new_id()),
     }
 }
 
-async fn answer(store: &Store, request: Request) -> Result<MadeOwner> {
+async fn read<T: DeserializeOwned>(request: Request, advice: &'static str) -> Result<T> {
     let (parts, body) = request.into_parts();
     let bytes = read_body(&parts.headers, body, MAX_BODY, READ_WITHIN).await?;
     let input = parse_json(&bytes, &JsonLimits::of_bytes(MAX_BODY))?;
-    let owner: FirstOwner = serde_json::from_value(input)
-        // The parser's words may quote a value.
-        .map_err(|_| Error::malformed("Send email, workspace and, if wanted, password and further."))?;
-    owner.make(store).await
+    // The parser's words may quote a value.
+    serde_json::from_value(input).map_err(|_| Error::malformed(advice))
 }

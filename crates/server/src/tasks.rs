@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 /// How often denied tries become events.
 const DENIED: Duration = Duration::from_secs(10);
-/// How often it is written when keys were last used.
+/// How often it is written when keys and sessions were last used.
 const LAST_USED: Duration = Duration::from_secs(60);
 /// How often the figures are folded; the recorder asks for it.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -101,13 +101,17 @@ impl Periodic {
 }
 
 /// The product's own background jobs, each a run of the system tenant.
-const JOBS: [Job; 2] = [
+const JOBS: [Job; 3] = [
     Job {
         operation: "ops.purge_answers",
         every: Duration::from_secs(3600),
     },
     Job {
         operation: "hooks.prune",
+        every: Duration::from_secs(6 * 3600),
+    },
+    Job {
+        operation: "sessions.purge",
         every: Duration::from_secs(6 * 3600),
     },
 ];

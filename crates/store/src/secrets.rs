@@ -2,7 +2,7 @@
 //! tenant and purpose bound in, so that a ciphertext cannot be moved to another row or another tenant.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::{digest, hkdf, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustix::fs::Mode;
@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 
 /// First byte of every ciphertext: the format.
 const FORMAT: u8 = 1;
+/// Keeps what is derived here apart from what others derive from the same bytes.
+const SALT: &[u8] = b"synapscale/derived/1";
 const KEY_BYTES: usize = 32;
 const KEY_ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 12;
@@ -130,6 +132,8 @@ pub struct SecretBox(Arc<Keyed>);
 
 struct Keyed {
     key: RandomizedNonceKey,
+    /// What further keys are derived from; the master key cannot be told from it.
+    root: hkdf::Prk,
     id: [u8; KEY_ID_BYTES],
 }
 
@@ -151,7 +155,24 @@ impl SecretBox {
         let hash = digest::digest(&digest::SHA256, master.0.as_slice());
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&hash.as_ref()[..KEY_ID_BYTES]);
-        Ok(SecretBox(Arc::new(Keyed { key, id })))
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(master.0.as_slice());
+        Ok(SecretBox(Arc::new(Keyed { key, root, id })))
+    }
+
+    /// A key of 32 bytes for one purpose (`access tokens`, `csrf`…), the same wherever the master key is: HKDF with SHA-256.
+    /// One purpose's key tells nothing of another's, nor of the master key.
+    ///
+    /// # Errors
+    /// Never for 32 bytes.
+    pub fn derive(&self, purpose: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>> {
+        let info = [purpose.as_bytes()];
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        self.0
+            .root
+            .expand(&info, hkdf::HKDF_SHA256)
+            .and_then(|made| made.fill(key.as_mut_slice()))
+            .map_err(|_| Error::internal("a key could not be derived"))?;
+        Ok(key)
     }
 
     /// Seals `plain` for one tenant and purpose (`hook`, `idempotency`…).
@@ -257,6 +278,19 @@ mod tests {
             secrets.open(ours, "hook", &Sealed("x!".into())),
             Err(SecretError::Format)
         );
+    }
+
+    #[test]
+    fn derived_keys_differ_by_purpose_and_master() {
+        let master = MasterKey::random().expect("key");
+        let (one, same) = (SecretBox::new(&master), SecretBox::new(&master));
+        let (one, same) = (one.expect("box"), same.expect("box"));
+        let derived = |from: &SecretBox, purpose: &str| *from.derive(purpose).expect("derived");
+        assert_eq!(derived(&one, "csrf"), derived(&same, "csrf"));
+        assert_ne!(derived(&one, "csrf"), derived(&one, "access tokens"));
+        assert_ne!(derived(&one, "csrf"), *master.0);
+        let other = SecretBox::new(&MasterKey::random().expect("key")).expect("box");
+        assert_ne!(derived(&one, "csrf"), derived(&other, "csrf"));
     }
 
     #[test]

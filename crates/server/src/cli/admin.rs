@@ -4,10 +4,11 @@ use super::client::{call_local, read_stdin};
 use super::{Ended, Failure, Outcome, output, quiet_log};
 use crate::app::{open_store, ready_schema};
 use crate::config::{Config, StoreFlags};
-use crate::local::{BOOTSTRAP, FirstOwner, MadeOwner};
+use crate::local::{BOOTSTRAP, FirstOwner, LinkWish, MadeLink, MadeOwner, OWNER_LINK};
 use crate::modules::Modules;
 use clap::{Args, Subcommand};
 use synapscale_core::{Error, Result};
+use synapscale_store::Store;
 
 const AFTER: &str = "\
 Examples:
@@ -25,6 +26,8 @@ pub enum Admin {
     Bootstrap(Bootstrap),
     /// Make a further workspace, whose owner may be known already, and a key
     Workspace(Bootstrap),
+    /// Make a one-time link by which an owner sets a password
+    OwnerLink(OwnerLink),
 }
 
 /// Makes a workspace, its owner and a key, which is printed once.
@@ -47,11 +50,59 @@ pub struct Bootstrap {
     store: StoreFlags,
 }
 
+const AFTER_LINK: &str = "\
+Examples:
+  synapscale admin owner-link
+  synapscale admin owner-link --email ada@example.com --json
+
+Open the link in a browser. It is good once and for 15 minutes, makes older links useless, and replaces the owner's
+password; whatever was signed in under the old one is signed out. The address comes from public_url, else from listen.";
+
+/// Makes a one-time link by which an owner sets a password, and signs in.
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_LINK)]
+pub struct OwnerLink {
+    /// The owner's e-mail address; without it, the first owner
+    #[arg(long)]
+    email: Option<String>,
+    /// Print JSON: url, email, workspace_id, expires_at
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    store: StoreFlags,
+}
+
+impl OwnerLink {
+    async fn run(self) -> Outcome {
+        quiet_log()?;
+        let config = Config::load_store(&self.store)?;
+        let wish = LinkWish {
+            email: self.email,
+            only_without_password: false,
+        };
+        let made: Option<MadeLink> = match call_local(&config.data, OWNER_LINK, &wish).await? {
+            Some(made) => serde_json::from_value(made).map_err(Error::internal)?,
+            None => link_by_itself(&config, wish).await?,
+        };
+        let made = made.ok_or_else(|| Error::not_found("owner"))?;
+        match self.json {
+            true => output::json_line(&made)?,
+            false => {
+                output::line(format!("owner  {}", made.email));
+                output::line(format!("link   {}", made.url));
+                output::line("The link is good once, for 15 minutes.");
+            }
+        }
+        Ok(Ended::Well)
+    }
+}
+
 impl Admin {
     pub async fn run(self) -> Outcome {
         match self {
             Admin::Bootstrap(bootstrap) => bootstrap.run(false).await,
             Admin::Workspace(bootstrap) => bootstrap.run(true).await,
+            Admin::OwnerLink(link) => link.run().await,
         }
     }
 }
@@ -94,12 +145,27 @@ fn read_password() -> Result<String, Failure> {
 
 /// No server runs: the database is opened here.
 async fn by_itself(config: &Config, owner: FirstOwner) -> Result<MadeOwner> {
-    let store = open_store(config).await?;
-    let ready = ready_schema(config, &store, &Modules::new(&store)).await;
-    let made = match ready {
-        Ok(_) => owner.make(&store).await,
-        Err(error) => Err(error),
-    };
+    let store = open_ready(config).await?;
+    let made = owner.make(&store).await;
     store.close().await;
     made
+}
+
+async fn link_by_itself(config: &Config, wish: LinkWish) -> Result<Option<MadeLink>> {
+    let store = open_ready(config).await?;
+    let made = wish.make(&store, &config.page_url()).await;
+    store.close().await;
+    made
+}
+
+/// The store with its schema up to date.
+async fn open_ready(config: &Config) -> Result<Store> {
+    let store = open_store(config).await?;
+    match ready_schema(config, &store, &Modules::new(&store)).await {
+        Ok(_) => Ok(store),
+        Err(error) => {
+            store.close().await;
+            Err(error)
+        }
+    }
 }

@@ -3,14 +3,14 @@
 use super::client::Profile;
 use super::{Ended, Outcome, output};
 use crate::app::App;
+pub(super) use crate::config::url_of;
 use crate::config::{Config, Profile as Kind, ServeFlags};
-use crate::local::{FirstOwner, MadeOwner};
+use crate::local::{FirstOwner, LinkWish, MadeLink, MadeOwner};
 use crate::serve::{Listeners, StopSignals};
 use crate::{VERSION, telemetry};
 use clap::Args;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
-use synapscale_core::Result;
+use synapscale_core::{ErrorKind, Result};
 use tokio_util::sync::CancellationToken;
 
 const AFTER: &str = "\
@@ -84,16 +84,6 @@ pub(super) async fn serve_until_told(app: App, listeners: Listeners, mut signals
     }
 }
 
-/// How a client on this machine reaches `address`.
-pub(super) fn url_of(address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
 /// The first workspace with its owner; none when there is one already.
 pub(super) async fn first_owner(app: &App, email: &str, workspace: &str) -> Result<Option<MadeOwner>> {
     let owner = FirstOwner {
@@ -124,6 +114,22 @@ pub(super) fn remember(config: &Config, url: &str, key: Option<&str>) -> Result<
     wanted.write(&path)
 }
 
+/// A one-time link for the first owner, as long as they have no password; none when they have one, or there is no owner.
+async fn first_link(app: &App, url: &str) -> Result<Option<MadeLink>> {
+    let page = match app.config().public_url.as_str() {
+        "" => url,
+        public => public,
+    };
+    let wish = LinkWish {
+        email: None,
+        only_without_password: true,
+    };
+    match wish.make(app.store(), page).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        made => made,
+    }
+}
+
 async fn greet(app: &App, url: &str) -> Result<()> {
     let made = first_owner(app, "owner@example.com", "main").await?;
     remember(app.config(), url, made.as_ref().map(|made| made.api_key.as_str()))?;
@@ -132,6 +138,12 @@ async fn greet(app: &App, url: &str) -> Result<()> {
         "SynapScale {VERSION} serves {url} ({}).",
         app.store().describe()
     ));
+    if let Some(link) = first_link(app, url).await? {
+        output::line(format!(
+            "\nTo set the password of {} in a browser, open this within 15 minutes; it is good once:\n\n  {}",
+            link.email, link.url
+        ));
+    }
     let Some(made) = made else {
         output::line(format!(
             "Client commands find server and key in {data}/cli.toml. Ctrl-C stops."

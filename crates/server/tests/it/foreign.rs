@@ -1,6 +1,7 @@
 //! Another tenant: every operation is tried with somebody else's ids. Nothing is found, nothing shows, nothing changes.
 
 use crate::process::{Owner, Server, bootstrap, further};
+use crate::sessions::open_session;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ struct Theirs {
     ids: BTreeMap<&'static str, String>,
 }
 
-async fn furnish(server: &Server, owner: &Owner) -> Theirs {
+async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let id = |value: &Value| value.as_str().expect("an id").to_owned();
     let project = server
         .ask(Method::POST, "/api/v1/projects", json!({ "name": MARK }))
@@ -59,6 +60,7 @@ async fn furnish(server: &Server, owner: &Owner) -> Theirs {
         ("approval_id", id(&approval)),
         ("hook_id", id(&workflow["hooks"][0]["id"])),
         ("key_id", id(&key["key"]["id"])),
+        ("session_id", open_session(db, server).await),
         ("user_id", owner.user_id.clone()),
     ]);
     Theirs { ids }
@@ -125,7 +127,7 @@ db_test! {
     async fn another_tenants_things_are_not_there(db: TestDb) {
         let first = bootstrap(db).await;
         let mut server = Server::start(db, &first.api_key, &[]).await;
-        let theirs = furnish(&server, &first).await;
+        let theirs = furnish(db, &server, &first).await;
         let before = picture(&server).await;
         let second = further(db, "stranger@example.com").await;
         assert_ne!(first.workspace_id, second.workspace_id);

@@ -7,6 +7,7 @@ mod foreign;
 mod main_job;
 mod pages;
 mod process;
+mod sessions;
 mod stream;
 mod tenants;
 mod undo;
