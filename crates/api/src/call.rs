@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use std::time::Duration;
-use synapscale_core::{Channel, Error, ErrorKind, Result};
+use synapscale_core::{Channel, Error, Result};
 use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Sink, parse_json};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
