@@ -177,7 +177,9 @@ fn advice(code: &str) -> Option<&'static str> {
         "secret_unreadable" => {
             "The master key is another one than the data was sealed with: restore the old one."
         }
-        "already_bootstrapped" => "Make further users and keys with `members.add` and `keys.create`.",
+        "already_bootstrapped" => {
+            "Make further users and keys with `members.add` and `keys.create`, further workspaces with `admin workspace`."
+        }
         "config" => "`synapscale serve --help` lists the settings.",
         "stale_revision" => "Read it again and repeat the change on what is there now.",
         "rate_limited" => "Wait a moment and try again.",
