@@ -42,3 +42,25 @@ db_test! {
         assert_eq!(status, 404);
     }
 }
+
+db_test! {
+    async fn the_pages_client_is_made_from_this_api(db: TestDb) {
+        let server = Server::fresh(db).await;
+        let mut served = server.get("/api/v1/openapi.json").await;
+        let kept = include_str!("../../../../web/openapi.json");
+        let mut kept: serde_json::Value = serde_json::from_str(kept).expect("JSON");
+        // Where this server is reached is its own affair.
+        for document in [&mut served, &mut kept] {
+            document.as_object_mut().expect("an object").remove("servers");
+        }
+        let differing: Vec<&String> = ["paths", "components"]
+            .into_iter()
+            .filter(|part| served[part] != kept[part])
+            .flat_map(|part| served[part].as_object().expect("an object").keys())
+            .collect();
+        assert!(
+            served == kept,
+            "web/openapi.json is of another API: `cd web && SYNAPSCALE_SERVER=http://… npm run api` ({differing:?})"
+        );
+    }
+}
