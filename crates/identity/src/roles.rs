@@ -30,6 +30,7 @@ const VIEWER: &[&str] = &[
     "patches:read",
     "workflows:read",
     "runs:read",
+    "models:read",
     "approvals:read",
     "hooks:read",
     "events:read",
@@ -44,6 +45,8 @@ const MEMBER: &[&str] = &[
     "workflows:*",
     "runs:*",
     "approvals:decide",
+    "llm:chat",
+    "usage:read",
 ];
 
 impl Role {

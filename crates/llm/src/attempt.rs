@@ -74,7 +74,8 @@ impl<'a> Run<'a> {
         };
         let exchange = async {
             let now = self.clock.now();
-            let head = client::open(self.client, deployment, wire, call.stream, limits, adapter, now).await?;
+            let http = deployment.client.as_ref().unwrap_or(self.client);
+            let head = client::open(http, deployment, wire, call.stream, limits, adapter, now).await?;
             self.read(head, limits, adapter, deployment.max_response_bytes)
                 .await
         };

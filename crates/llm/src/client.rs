@@ -39,8 +39,14 @@ impl ClientConfig {
     /// # Errors
     /// `BadConfig` when the proxy is no address or TLS cannot be set up.
     pub fn build(&self) -> Result<reqwest::Client> {
-        let bad =
-            |error: reqwest::Error| LlmError::new(LlmErrorKind::BadConfig, error.without_url().to_string());
+        self.builder()?.build().map_err(unusable)
+    }
+
+    /// The client before it is made, for what else must be set.
+    ///
+    /// # Errors
+    /// `BadConfig` when the proxy is no address.
+    pub(crate) fn builder(&self) -> Result<reqwest::ClientBuilder> {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -48,10 +54,14 @@ impl ClientConfig {
             .tcp_keepalive(Duration::from_secs(30))
             .user_agent(&self.user_agent);
         if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(bad)?);
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(unusable)?);
         }
-        builder.build().map_err(bad)
+        Ok(builder)
     }
+}
+
+fn unusable(error: reqwest::Error) -> LlmError {
+    LlmError::new(LlmErrorKind::BadConfig, error.without_url().to_string())
 }
 
 /// The limits of one exchange, as points in time.
@@ -122,7 +132,7 @@ pub(crate) async fn open(
     })
 }
 
-fn headers(deployment: &Deployment, wire: &WireRequest) -> Result<HeaderMap> {
+pub(crate) fn headers(deployment: &Deployment, wire: &WireRequest) -> Result<HeaderMap> {
     let bad = |what: &str| LlmError::new(LlmErrorKind::BadConfig, what);
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -204,7 +214,7 @@ pub(crate) fn timed_out(stage: Stage) -> LlmError {
 }
 
 /// A connection that failed before the answer.
-fn transport(error: reqwest::Error) -> LlmError {
+pub(crate) fn transport(error: reqwest::Error) -> LlmError {
     let error = error.without_url();
     match () {
         () if error.is_connect() && error.is_timeout() => timed_out(Stage::Connect),

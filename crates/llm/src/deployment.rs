@@ -85,6 +85,9 @@ pub struct Deployment {
     pub unsupported: Vec<String>,
     /// The largest answer that is read, in bytes.
     pub max_response_bytes: usize,
+    /// The client to send with, when not the router's: addresses that differ in who may reach them need clients that
+    /// differ in what they connect to. It must not follow redirects.
+    pub client: Option<reqwest::Client>,
 }
 
 impl Deployment {
@@ -111,6 +114,7 @@ impl Deployment {
             extra: Extra::new(),
             unsupported: Vec::new(),
             max_response_bytes: 32 << 20,
+            client: None,
         }
     }
 

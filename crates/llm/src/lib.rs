@@ -1,5 +1,5 @@
-//! The model service: one call to many providers, in this process. Layered under everything else: no database, no
-//! operations, only the wire.
+//! The model service: one call to many providers, in this process. The modules beside `service` know only the wire, no
+//! database and no operations; `service` keeps providers, routes and usage, and offers them as operations.
 
 pub mod adapter;
 mod anthropic;
@@ -18,6 +18,7 @@ mod retry;
 mod route;
 mod router;
 mod secret;
+pub mod service;
 mod sse;
 mod structured;
 
@@ -32,5 +33,6 @@ pub use retry::retry_after;
 pub use route::{Attempt, Completed, Failed, NoSink, Route, Sink, SinkClosed, Strategy};
 pub use router::{Router, RouterConfig};
 pub use secret::Secret;
+pub use service::{Models, ModelsConfig};
 pub use sse::{SseError, SseEvent, SseParser};
 pub use structured::{Repair, read_json};

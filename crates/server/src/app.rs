@@ -19,6 +19,7 @@ use synapscale_engine::outbound::{Outbound, OutboundPolicy};
 use synapscale_engine::{Engine, EngineConfig, Principals};
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
+use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
 use synapscale_ops::{Gate, GateConfig, Module, Registry};
 use synapscale_store::Store;
 use tokio::task::JoinHandle;
@@ -57,6 +58,10 @@ const MCP_TOOLSETS: &[Toolset] = &[
         nouns: &["workflows", "runs", "approvals", "hooks"],
     },
     Toolset {
+        name: "models",
+        nouns: &["providers", "routes", "models", "usage", "llm"],
+    },
+    Toolset {
         name: "team",
         nouns: &["workspaces", "members", "users", "keys", "sessions"],
     },
@@ -72,6 +77,7 @@ pub struct App {
     gate: Gate,
     engine: Engine,
     auth: Authenticator,
+    models: Models,
     figures: PrometheusHandle,
     readiness: Arc<Readiness>,
     router: Router,
@@ -172,11 +178,15 @@ impl App {
         let gate = Gate::new(modules.registry()?, store.clone(), GateConfig { rates });
         let engine = engine(&config, &gate, &modules.auth)?;
         modules.flows.attach(engine.clone(), store.secrets().clone());
+        modules
+            .models
+            .attach(store.clock().clone(), models_config(&config))?;
 
         let worker = config.roles.worker.then(|| engine.clone());
         let readiness = Readiness::new(store, worker, config.data.clone(), migrations);
         let mut app = App {
             auth: modules.auth,
+            models: modules.models,
             router: Router::new(),
             going_down: CancellationToken::new(),
             streams: TaskTracker::new(),
@@ -271,6 +281,7 @@ impl App {
             self.engine.clone(),
             self.figures.clone(),
         );
+        self.models.start()?;
         let worker_stop = CancellationToken::new();
         let workers = TaskTracker::new();
         let worker = self.config.roles.worker.then(|| {
@@ -294,6 +305,7 @@ impl App {
             None => Ok(()),
         };
         periodic.stop().await;
+        bounded("usage of models", FAREWELL, self.models.stop()).await;
         bounded("database", CLOSE, self.gate.store().close()).await;
         tracing::info!("stopped");
         served.and(worked)
@@ -357,6 +369,17 @@ fn engine(config: &Config, gate: &Gate, auth: &Authenticator) -> Result<Engine> 
     };
     let principals = Arc::new(PresentGrants(auth.clone()));
     Ok(Engine::new(gate.clone(), principals, outbound, settings))
+}
+
+fn models_config(config: &Config) -> ModelsConfig {
+    ModelsConfig {
+        policy: AddressPolicy {
+            allow: config.models.allow.clone(),
+        },
+        spill: Some(config.data.join("usage")),
+        local_ollama: config.models.local_ollama,
+        ..ModelsConfig::default()
+    }
 }
 
 async fn drained_worker(worker: JoinHandle<Result<()>>) -> Result<()> {

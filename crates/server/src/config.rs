@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use synapscale_core::{Error, FieldError, Result};
 use synapscale_engine::outbound::AllowRule;
+use synapscale_llm::service::Allowed;
 use synapscale_ops::{Rate, Rates};
 use synapscale_store::{DatabaseUrl, MasterKey, SecretBox, StoreConfig};
 use zeroize::Zeroizing;
@@ -83,6 +84,15 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// What it shows.
     pub filter: String,
+}
+
+/// The model service.
+#[derive(Clone, Debug, Default)]
+pub struct ModelsSettings {
+    /// Private addresses that providers of models may stand at.
+    pub allow: Vec<Allowed>,
+    /// Whether an Ollama on this machine is offered to workspaces without a provider.
+    pub local_ollama: bool,
 }
 
 /// Limits that can be set.
@@ -176,6 +186,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// Private addresses that workflows may call.
     pub http_allow: Vec<AllowRule>,
+    /// The model service.
+    pub models: ModelsSettings,
     /// The log.
     pub log: LogConfig,
     /// Limits.
@@ -324,6 +336,10 @@ impl Config {
             auto_migrate: true,
             trusted_proxies: Vec::new(),
             http_allow: Vec::new(),
+            models: ModelsSettings {
+                allow: Vec::new(),
+                local_ollama: true,
+            },
             log: LogConfig {
                 format: LogFormat::Human,
                 filter: LOG.to_owned(),
@@ -353,6 +369,10 @@ impl Config {
         config.auto_migrate = layer.auto_migrate.unwrap_or(true);
         config.trusted_proxies = problems.list("trusted_proxies", layer.trusted_proxies);
         config.http_allow = problems.list("http/allow", layer.http.allow);
+        config.models.allow = problems.list("llm/allow", layer.llm.allow);
+        // On a developer's machine what runs there is the developer's; elsewhere the operator decides.
+        let own_machine = config.profile == Profile::Dev;
+        config.models.local_ollama = layer.llm.local_ollama.unwrap_or(own_machine);
         config.log.format = log_format(layer.log.format.as_deref(), config.profile, &mut problems);
         config.log.filter = layer.log.filter.unwrap_or_else(|| LOG.to_owned());
         config.lease = Duration::from_secs(layer.limits.lease_seconds.unwrap_or(30).clamp(1, 3600));

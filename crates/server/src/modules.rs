@@ -5,6 +5,7 @@ use synapscale_core::{Error, Result};
 use synapscale_engine::Engine;
 use synapscale_flows::Flows;
 use synapscale_identity::Authenticator;
+use synapscale_llm::service::Models;
 use synapscale_ops::{Module, Registry};
 use synapscale_store::{EntitySpec, Migrations, Store};
 
@@ -16,6 +17,8 @@ pub struct Modules {
     pub auth: Authenticator,
     /// Workflows; the engine is attached once it stands.
     pub flows: Flows,
+    /// The model service; its settings are attached once they are known.
+    pub models: Models,
 }
 
 impl Modules {
@@ -23,14 +26,21 @@ impl Modules {
     pub fn new(store: &Store) -> Self {
         let auth = Authenticator::new(store.clone());
         let flows = Flows::new();
+        let models = Models::unattached(store.clone());
         let list = vec![
             synapscale_ops::module(),
             Engine::module(),
             synapscale_identity::module(&auth),
+            models.module(),
             synapscale_work::module(),
             flows.module(),
         ];
-        Modules { list, auth, flows }
+        Modules {
+            list,
+            auth,
+            flows,
+            models,
+        }
     }
 
     /// All migrations, in order.

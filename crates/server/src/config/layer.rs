@@ -60,6 +60,7 @@ pub(super) struct Layer {
     pub trusted_proxies: Option<Vec<String>>,
     pub log: LogLayer,
     pub http: HttpLayer,
+    pub llm: LlmLayer,
     pub limits: LimitsLayer,
 }
 
@@ -74,6 +75,13 @@ pub(super) struct LogLayer {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HttpLayer {
     pub allow: Option<Vec<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LlmLayer {
+    pub allow: Option<Vec<String>>,
+    pub local_ollama: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -131,14 +139,16 @@ impl Layer {
         let list = |name: &str| -> Option<Vec<String>> {
             text(name).map(|text| text.split(',').map(|part| part.trim().to_owned()).collect())
         };
-        let auto_migrate = text("AUTO_MIGRATE").and_then(|text| match text.as_str() {
+        let mut flag = |name: &str, setting: &str| match text(name)?.as_str() {
             "true" | "1" => Some(true),
             "false" | "0" => Some(false),
             _ => {
-                problems.add("auto_migrate", "SYNAPSCALE_AUTO_MIGRATE is true or false.");
+                problems.add(setting, format!("SYNAPSCALE_{name} is true or false."));
                 None
             }
-        });
+        };
+        let auto_migrate = flag("AUTO_MIGRATE", "auto_migrate");
+        let local_ollama = flag("LLM_LOCAL_OLLAMA", "llm/local_ollama");
         let mut number = |name: &str, setting: &str| {
             let text = text(name)?;
             let read = text.trim().parse::<u64>();
@@ -174,6 +184,10 @@ impl Layer {
             http: HttpLayer {
                 allow: list("HTTP_ALLOW"),
             },
+            llm: LlmLayer {
+                allow: list("LLM_ALLOW"),
+                local_ollama,
+            },
             limits,
         }
     }
@@ -195,6 +209,10 @@ impl Layer {
             },
             http: HttpLayer {
                 allow: self.http.allow.or(below.http.allow),
+            },
+            llm: LlmLayer {
+                allow: self.llm.allow.or(below.llm.allow),
+                local_ollama: self.llm.local_ollama.or(below.llm.local_ollama),
             },
             limits: self.limits.over(below.limits),
         }
