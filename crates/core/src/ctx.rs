@@ -237,6 +237,14 @@ impl Ctx {
         })
     }
 
+    /// The same call made through `actor`, which acts for whoever called: with that caller's permissions, and no others.
+    pub fn acting_through(&self, actor: Actor) -> Self {
+        self.with(|inner| {
+            inner.on_behalf_of = Some(inner.on_behalf_of.unwrap_or(inner.actor));
+            inner.actor = actor;
+        })
+    }
+
     /// The same call under a given request id.
     pub fn with_request_id(&self, id: Uuid) -> Self {
         self.with(|inner| {

@@ -1,10 +1,12 @@
 //! The engine: what the product holds of it, and the worker.
 
-use crate::graph::{CompiledGraph, KindInfo, Problem, compile, pin};
+use crate::graph::{CompiledGraph, KindCatalog, KindInfo, Problem, compile, pin};
 use crate::nodes::Catalog;
 use crate::outbound::Outbound;
 use crate::run::direct::{Caller, Directs, Runner};
+use crate::run::live::Live;
 use crate::run::{claim, drive, entity, events};
+use crate::unfold::Unfold;
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use moka::sync::Cache;
@@ -66,7 +68,8 @@ struct Inner {
     principals: Arc<dyn Principals>,
     outbound: Outbound,
     config: EngineConfig,
-    catalog: Catalog,
+    kinds: Kinds,
+    live: Live,
     graphs: Cache<(TenantId, Uuid), Arc<CompiledGraph>>,
     /// This process, in leases.
     owner: Uuid,
@@ -80,6 +83,32 @@ struct Inner {
     directs: Directs,
 }
 
+/// The engine's own kinds of nodes, and those registered with it.
+struct Kinds(Vec<Arc<dyn Unfold>>);
+
+impl Kinds {
+    fn all(&self) -> Vec<KindInfo> {
+        let further = self.0.iter().map(|unfold| unfold.kind());
+        Catalog.all().into_iter().chain(further).collect()
+    }
+}
+
+impl KindCatalog for Kinds {
+    fn kind(&self, name: &str, version: Option<u32>) -> Option<KindInfo> {
+        let further = || {
+            let kinds = self.0.iter().map(|unfold| unfold.kind());
+            kinds
+                .filter(|kind| kind.name == name && version.is_none_or(|v| v == kind.version))
+                .max_by_key(|kind| kind.version)
+        };
+        Catalog.kind(name, version).or_else(further)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.all().into_iter().map(|kind| kind.name).collect()
+    }
+}
+
 /// An engine that may be gone.
 pub(crate) struct WeakEngine(Weak<Inner>);
 
@@ -90,12 +119,13 @@ impl WeakEngine {
 }
 
 impl Engine {
-    /// An engine over `gate`; it takes the gate's external operations on itself.
+    /// An engine over `gate` with `further` kinds of nodes; it takes the gate's external operations on itself.
     pub fn new(
         gate: Gate,
         principals: Arc<dyn Principals>,
         outbound: Outbound,
         config: EngineConfig,
+        further: Vec<Arc<dyn Unfold>>,
     ) -> Engine {
         let (adopted, arrivals) = mpsc::unbounded_channel();
         let engine = Engine(Arc::new(Inner {
@@ -108,7 +138,8 @@ impl Engine {
             principals,
             outbound,
             config,
-            catalog: Catalog,
+            kinds: Kinds(further),
+            live: Live::default(),
             graphs: Cache::new(GRAPHS),
             owner: new_id(),
             adopted,
@@ -134,12 +165,12 @@ impl Engine {
     /// # Errors
     /// Every problem with its place.
     pub fn compile(&self, file: &Value) -> std::result::Result<CompiledGraph, Vec<Problem>> {
-        compile(file, &self.0.catalog)
+        compile(file, &self.0.kinds)
     }
 
     /// The node kinds.
     pub fn kinds(&self) -> Vec<KindInfo> {
-        self.0.catalog.all()
+        self.0.kinds.all()
     }
 
     /// Keeps a graph for good; the same content has the same id within a tenant.
@@ -210,6 +241,19 @@ impl Engine {
 
     pub(crate) fn downgrade(&self) -> WeakEngine {
         WeakEngine(Arc::downgrade(&self.0))
+    }
+
+    /// The kind of that name and version, if it unfolds.
+    pub(crate) fn unfold(&self, name: &str, version: u32) -> Option<&Arc<dyn Unfold>> {
+        self.0.kinds.0.iter().find(|unfold| {
+            let kind = unfold.kind();
+            kind.name == name && kind.version == version
+        })
+    }
+
+    /// What steps under way tell while they work.
+    pub fn live(&self) -> &Live {
+        &self.0.live
     }
 
     pub(crate) fn directs(&self) -> &Directs {

@@ -7,11 +7,14 @@ pub mod graph;
 mod nodes;
 pub mod outbound;
 mod run;
+mod unfold;
 
 pub use engine::{Engine, EngineConfig, Principals, RUNS};
 pub use nodes::Catalog;
 pub use run::job::Job;
+pub use run::live::{Live, LiveChunk, Place};
 pub use run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
     StepStatus, StepView, WorkflowRef,
 };
+pub use unfold::{Act, Child, ChildAsk, ChildCall, Children, Outcome, Unfold, Unfolding, Wish};

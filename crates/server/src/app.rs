@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use synapscale_api::{ApiConfig, Authenticate, Toolset};
 use synapscale_core::{Actor, Channel, Clock, Ctx, Error, Origin, Result, TenantId};
 use synapscale_engine::outbound::{Outbound, OutboundPolicy};
-use synapscale_engine::{Engine, EngineConfig, Principals};
+use synapscale_engine::{Engine, EngineConfig, Principals, Unfold};
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
 use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
@@ -176,7 +176,7 @@ impl App {
         let migrations = ready_schema(&config, &store, &modules).await?;
         let rates = config.limits.rates();
         let gate = Gate::new(modules.registry()?, store.clone(), GateConfig { rates });
-        let engine = engine(&config, &gate, &modules.auth)?;
+        let engine = engine(&config, &gate, &modules.auth, Vec::new())?;
         modules.flows.attach(engine.clone(), store.secrets().clone());
         modules
             .models
@@ -354,7 +354,12 @@ impl App {
     }
 }
 
-fn engine(config: &Config, gate: &Gate, auth: &Authenticator) -> Result<Engine> {
+fn engine(
+    config: &Config,
+    gate: &Gate,
+    auth: &Authenticator,
+    further: Vec<Arc<dyn Unfold>>,
+) -> Result<Engine> {
     let policy = OutboundPolicy {
         allow: config.http_allow.clone(),
         ..OutboundPolicy::default()
@@ -368,7 +373,7 @@ fn engine(config: &Config, gate: &Gate, auth: &Authenticator) -> Result<Engine> 
         ..EngineConfig::default()
     };
     let principals = Arc::new(PresentGrants(auth.clone()));
-    Ok(Engine::new(gate.clone(), principals, outbound, settings))
+    Ok(Engine::new(gate.clone(), principals, outbound, settings, further))
 }
 
 fn models_config(config: &Config) -> ModelsConfig {

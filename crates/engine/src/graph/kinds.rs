@@ -52,6 +52,8 @@ pub enum NodeClass {
     Respond,
     /// Ends the run.
     End,
+    /// Unfolds into calls and questions of its own.
+    Composite,
 }
 
 /// The ports of a kind. `error` is not among them: a node has it when it says `on_error: branch`.

@@ -17,7 +17,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-/// Which round of which loops a step belongs to. There are no loops in this version: it is always empty.
+/// Which round of which loops a step belongs to, and which child of an unfolding step it is. There are no loops in this
+/// version, so that it is empty or a child's name, which begins with a letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct IterationPath(String);
@@ -62,6 +63,38 @@ impl StepKey {
             node,
             path: IterationPath::default(),
         }
+    }
+
+    /// The child `name` of this step.
+    pub fn child(&self, name: &str) -> StepKey {
+        let path = match self.path.is_root() {
+            true => name.to_owned(),
+            false => format!("{}/{name}", self.path),
+        };
+        StepKey {
+            node: self.node,
+            path: IterationPath(path),
+        }
+    }
+
+    /// The child's name, if it is one.
+    pub fn child_name(&self) -> Option<&str> {
+        let last = match self.path.0.rsplit_once('/') {
+            Some((_, last)) => last,
+            None => &self.path.0,
+        };
+        last.starts_with(|first: char| first.is_ascii_lowercase())
+            .then_some(last)
+    }
+
+    /// The step whose child it is, if it is one.
+    pub fn parent(&self) -> Option<StepKey> {
+        let name = self.child_name()?;
+        let path = self.path.0.strip_suffix(name).unwrap_or_default();
+        Some(StepKey {
+            node: self.node,
+            path: IterationPath(path.trim_end_matches('/').to_owned()),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ mod operation;
 
 pub use catalog::Catalog;
 pub(crate) use http::call as call_http;
-pub(crate) use operation::call as call_operation;
+pub(crate) use operation::{call as call_operation, call_as as call_outside, call_inside};
 
 use crate::engine::Engine;
 use crate::expr::Limits;
@@ -99,7 +99,7 @@ pub(crate) async fn execute(
         "approval" => approval(config, now),
         "respond" => respond(config),
         "fail" => Err(fail(&config)),
-        "operation" => operation::execute(engine, tx, ctx, state, key, &config).await,
+        "operation" => operation::execute(engine, tx, ctx, &config).await,
         "http" => Ok(StepOutcome::Launch),
         other => Err(Error::internal(format!("no node kind `{other}`"))),
     }
@@ -185,6 +185,19 @@ fn approval(mut config: Value, now: DateTime<Utc>) -> Result<StepOutcome> {
         detail,
         deadline,
     })
+}
+
+/// A question cut to what an approval may hold.
+pub(crate) fn fit_question(title: &str, detail: Value) -> (String, Value) {
+    let title = match title.char_indices().nth(MAX_TITLE - 1) {
+        Some((end, _)) => format!("{}…", title.get(..end).unwrap_or_default()),
+        None => title.to_owned(),
+    };
+    let detail = match journal::is_larger(&detail, MAX_DETAIL) {
+        true => json!({ "$omitted": "over 256 KiB; the run's steps show it" }),
+        false => detail,
+    };
+    (title, detail)
 }
 
 fn respond(mut config: Value) -> Result<StepOutcome> {

@@ -3,11 +3,9 @@
 
 use super::{StepOutcome, done};
 use crate::engine::Engine;
-use crate::graph::StepKey;
-use crate::run::state::RunState;
 use serde_json::Value;
 use synapscale_core::{Ctx, Effect, Error, Result, SYSTEM_TENANT};
-use synapscale_ops::{Envelope, Sink};
+use synapscale_ops::{Envelope, Operation, Sink};
 use synapscale_store::Tx;
 
 struct Call {
@@ -38,21 +36,41 @@ fn read(config: &Value) -> Result<Call> {
 }
 
 /// Runs the operation inside of the burst if it can, asks for an outside call if not.
-pub(super) async fn execute(
+pub(super) async fn execute(engine: &Engine, tx: &Tx, ctx: &Ctx, config: &Value) -> Result<StepOutcome> {
+    let call = read(config)?;
+    // Internal ones are for the product's own jobs.
+    let internal = engine
+        .gate()
+        .registry()
+        .get(&call.operation)
+        .is_some_and(Operation::is_internal);
+    if internal && ctx.tenant() != SYSTEM_TENANT {
+        return Err(Error::not_found("operation"));
+    }
+    inside(engine, tx, ctx, call).await
+}
+
+/// As a node's operation, called by the product's own code: internal ones too.
+pub(crate) async fn call_inside(
     engine: &Engine,
     tx: &Tx,
     ctx: &Ctx,
-    _state: &RunState,
-    _key: &StepKey,
-    config: &Value,
+    operation: &str,
+    input: &Value,
 ) -> Result<StepOutcome> {
-    let call = read(config)?;
+    let call = Call {
+        operation: operation.to_owned(),
+        input: input.clone(),
+        envelope: Envelope::default(),
+    };
+    inside(engine, tx, ctx, call).await
+}
+
+async fn inside(engine: &Engine, tx: &Tx, ctx: &Ctx, call: Call) -> Result<StepOutcome> {
     let gate = engine.gate();
     let operation = gate
         .registry()
         .get(&call.operation)
-        // Internal ones are for the product's own jobs.
-        .filter(|operation| !operation.is_internal() || ctx.tenant() == SYSTEM_TENANT)
         .ok_or_else(|| Error::not_found("operation"))?;
     if operation.effect() == Effect::External || operation.has_prepare() || operation.is_elevated() {
         return Ok(StepOutcome::Launch);
@@ -75,7 +93,27 @@ pub(crate) async fn call(
     config: &Value,
     sink: Sink,
 ) -> Result<Value> {
-    let mut call = read(config)?;
+    outside(engine, ctx, key, read(config)?, sink).await
+}
+
+/// As [`call`], by the product's own code.
+pub(crate) async fn call_as(
+    engine: &Engine,
+    ctx: &Ctx,
+    key: String,
+    operation: &str,
+    input: &Value,
+    sink: Sink,
+) -> Result<Value> {
+    let call = Call {
+        operation: operation.to_owned(),
+        input: input.clone(),
+        envelope: Envelope::default(),
+    };
+    outside(engine, ctx, key, call, sink).await
+}
+
+async fn outside(engine: &Engine, ctx: &Ctx, key: String, mut call: Call, sink: Sink) -> Result<Value> {
     let gate = engine.gate();
     let external = gate
         .registry()

@@ -2,13 +2,14 @@
 
 use crate::engine::Engine;
 use crate::expr::Scope;
-use crate::graph::{NodeClass, StepKey};
+use crate::graph::{NodeClass, RetryPolicy, StepKey};
 use crate::nodes::{self, StepOutcome};
 use crate::run::entity::approval;
 use crate::run::events::ApprovalRequested;
 use crate::run::model::{ApprovalStatus, RunStatus};
 use crate::run::retry;
 use crate::run::state::{RunState, What};
+use crate::run::unfold;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -82,6 +83,9 @@ async fn step(
     key: StepKey,
     holds: bool,
 ) -> Result<bool> {
+    if unfold::is_composite(state, &key) {
+        return unfold::step(engine, tx, ctx, state, key, holds).await;
+    }
     let attempt = state.next_attempt(&key);
     let now = ctx.clock().now();
     let outcome = match nodes::config(state, &key, now) {
@@ -165,10 +169,23 @@ pub(crate) fn settle_failure(
     now: DateTime<Utc>,
 ) {
     let node = state.head.graph.node(key.node);
-    let policy = node.retry.as_ref().unwrap_or(&state.head.graph.retry);
+    let policy = *node.retry.as_ref().unwrap_or(&state.head.graph.retry);
+    settle_by(state, &policy, key, attempt, error, now, None);
+}
+
+/// As [`settle_failure`], by a policy that is known.
+pub(crate) fn settle_by(
+    state: &mut RunState,
+    policy: &RetryPolicy,
+    key: StepKey,
+    attempt: i64,
+    error: Error,
+    now: DateTime<Utc>,
+    call: Option<Arc<Value>>,
+) {
     let seed = state.idempotency_key(&key);
     let retry_at = retry::delay(policy, attempt, &error, &seed).map(|delay| now + delay);
-    state.record(key, attempt, What::Failed { error, retry_at }, now);
+    state.record_call(key, attempt, What::Failed { error, retry_at }, now, call);
 }
 
 /// Journals a call that a crash cut off, to be made again. It is not the call that failed, so a policy of one try does
@@ -183,9 +200,7 @@ pub(crate) fn settle_lost(
     let node = state.head.graph.node(key.node);
     let mut policy = *node.retry.as_ref().unwrap_or(&state.head.graph.retry);
     policy.max_attempts = policy.max_attempts.max(LOST_TRIES);
-    let seed = state.idempotency_key(&key);
-    let retry_at = retry::delay(&policy, attempt, &error, &seed).map(|delay| now + delay);
-    state.record(key, attempt, What::Failed { error, retry_at }, now);
+    settle_by(state, &policy, key, attempt, error, now, None);
 }
 
 pub(crate) async fn ask(

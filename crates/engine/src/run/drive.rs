@@ -6,6 +6,7 @@ use crate::graph::StepKey;
 use crate::run::model::RunStatus;
 use crate::run::state::{RunState, What};
 use crate::run::{burst, external, persist, signal};
+use crate::unfold::Act;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -115,7 +116,7 @@ async fn go(
         return Ok(());
     }
     // A call that was journalled before a crash and never came back.
-    arrivals.extend(external::interrupted(&state));
+    arrivals.extend(external::interrupted(engine, &state));
     for key in std::mem::take(&mut state.launch) {
         calls.push(external::launch(engine, &state, key));
     }
@@ -237,7 +238,21 @@ fn take_in(state: &mut RunState, arrival: &Arrival, now: chrono::DateTime<chrono
             burst::settle_lost(state, arrival.key.clone(), arrival.attempt, error.clone(), now);
         }
         Err(error) => {
-            burst::settle_failure(state, arrival.key.clone(), arrival.attempt, error.clone(), now);
+            let key = arrival.key.clone();
+            match state.wanted.get(&key).map(|child| child.act.clone()) {
+                Some(Act::Call(wanted)) => {
+                    burst::settle_by(
+                        state,
+                        &wanted.retry,
+                        key,
+                        arrival.attempt,
+                        error.clone(),
+                        now,
+                        None,
+                    );
+                }
+                _ => burst::settle_failure(state, key, arrival.attempt, error.clone(), now),
+            }
         }
     }
 }

@@ -4,14 +4,17 @@ use crate::engine::Engine;
 use crate::graph::{StepKey, UnknownOutcome};
 use crate::nodes;
 use crate::run::drive::Arrival;
+use crate::run::live::Place;
 use crate::run::state::RunState;
+use crate::run::unfold;
+use crate::unfold::{Act, Child};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synapscale_core::{Error, ErrorKind, Result};
+use synapscale_core::{Ctx, Error, ErrorKind, Result};
 use synapscale_ops::Sink;
 
 /// No outside call takes longer, whatever the node says.
@@ -25,7 +28,10 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
     async move {
         let began = Instant::now();
         let attempt = state.attempts.get(&key).copied().unwrap_or(1);
-        let seconds = state.head.graph.node(key.node).timeout_s;
+        let seconds = match state.wanted.get(&key).map(|child| &child.act) {
+            Some(Act::Call(wanted)) => Some(wanted.timeout_s),
+            _ => state.head.graph.node(key.node).timeout_s,
+        };
         let limit = seconds.map_or(USUAL_CALL, Duration::from_secs).min(LONGEST_CALL);
         let guarded = AssertUnwindSafe(call(&engine, &state, &key)).catch_unwind();
         let outcome = match tokio::time::timeout(limit, guarded).await {
@@ -48,6 +54,10 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
 async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value> {
     let ctx = engine.run_ctx(&state.head).await?;
     let now = state.begun.get(key).copied();
+    if key.child_name().is_some() {
+        let child = unfold::child(engine, state, key, now.unwrap_or_else(|| ctx.clock().now()))?;
+        return call_child(engine, &ctx, state, key, &child).await;
+    }
     let config = nodes::config(state, key, now.unwrap_or_else(|| ctx.clock().now()))?;
     let idempotency = state.idempotency_key(key);
     match state.head.graph.node(key.node).kind.name.as_str() {
@@ -64,8 +74,34 @@ async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value>
     }
 }
 
+async fn call_child(
+    engine: &Engine,
+    ctx: &Ctx,
+    state: &RunState,
+    key: &StepKey,
+    child: &Child,
+) -> Result<Value> {
+    let Act::Call(wanted) = &child.act else {
+        return Err(Error::internal("a question makes no outside call"));
+    };
+    let ctx = unfold::actor_ctx(ctx, wanted.actor);
+    let place = Place {
+        run_id: state.head.id,
+        node: state.node_id(key).to_owned(),
+        path: key.path.to_string(),
+    };
+    let idempotency = state.idempotency_key(key);
+    let (operation, input) = (wanted.operation.as_str(), &wanted.input);
+    engine
+        .live()
+        .carry(place, |sink| {
+            nodes::call_outside(engine, &ctx, idempotency, operation, input, sink)
+        })
+        .await
+}
+
 /// Calls that a crash cut off: nobody knows what became of them, so the node's policy decides.
-pub(crate) fn interrupted(state: &RunState) -> Vec<Arrival> {
+pub(crate) fn interrupted(engine: &Engine, state: &RunState) -> Vec<Arrival> {
     let launched: Vec<_> = state
         .in_flight
         .iter()
@@ -76,22 +112,34 @@ pub(crate) fn interrupted(state: &RunState) -> Vec<Arrival> {
         .into_iter()
         .map(|key| {
             let attempt = state.attempts.get(&key).copied().unwrap_or(1);
-            let node = state.head.graph.node(key.node);
-            let kind = match node.unknown_outcome {
+            let unknown = unknown_outcome(engine, state, &key);
+            let kind = match unknown {
                 UnknownOutcome::Retry => ErrorKind::Unavailable,
                 UnknownOutcome::Ask | UnknownOutcome::Fail => ErrorKind::Conflict,
             };
-            let ask = node.unknown_outcome == UnknownOutcome::Ask;
+            let ask = unknown == UnknownOutcome::Ask;
             Arrival {
                 key,
                 attempt,
                 outcome: Err(lost(kind)),
                 took: Duration::ZERO,
                 ask,
-                again: node.unknown_outcome == UnknownOutcome::Retry,
+                again: unknown == UnknownOutcome::Retry,
             }
         })
         .collect()
+}
+
+fn unknown_outcome(engine: &Engine, state: &RunState, key: &StepKey) -> UnknownOutcome {
+    let node = state.head.graph.node(key.node).unknown_outcome;
+    if key.child_name().is_none() {
+        return node;
+    }
+    let now = engine.store().clock().now();
+    match unfold::child(engine, state, key, now).map(|child| child.act.clone()) {
+        Ok(Act::Call(wanted)) => wanted.unknown,
+        _ => node,
+    }
 }
 
 fn lost(kind: ErrorKind) -> Error {

@@ -27,6 +27,8 @@ struct Data {
     until: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<Arc<Value>>,
 }
 
 /// Writes the burst's new rows with one statement.
@@ -42,7 +44,7 @@ pub(crate) async fn append(tx: &Tx, state: &mut RunState) -> Result<Vec<Row>> {
             path: row.key.path.to_string(),
             attempt: row.attempt,
             kind: row.what.kind().to_owned(),
-            data: data(tx, &row.what).await?,
+            data: data(tx, row).await?,
             at: row.at,
         });
         state.next_seq += 1;
@@ -51,8 +53,8 @@ pub(crate) async fn append(tx: &Tx, state: &mut RunState) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-async fn data(tx: &Tx, what: &What) -> Result<Value> {
-    let data = match what {
+async fn data(tx: &Tx, row: &Row) -> Result<Value> {
+    let mut data = match &row.what {
         What::Started => Data::default(),
         What::Completed { port, output } => Data {
             port: Some(port.clone()),
@@ -70,6 +72,7 @@ async fn data(tx: &Tx, what: &What) -> Result<Value> {
             ..Data::default()
         },
     };
+    data.call.clone_from(&row.call);
     serde_json::to_value(data).map_err(Error::internal)
 }
 
@@ -96,6 +99,7 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
         .index(&model.node)
         .ok_or_else(|| Error::internal("the journal names a node that the graph does not have"))?;
     let data: Data = serde_json::from_value(model.data).map_err(Error::internal)?;
+    let call = data.call;
     let what = match model.kind.as_str() {
         "started" => What::Started,
         "completed" => What::Completed {
@@ -121,6 +125,7 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
         attempt: model.attempt,
         what,
         at: model.at,
+        call,
     })
 }
 

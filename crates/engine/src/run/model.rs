@@ -185,9 +185,9 @@ pub enum StepStatus {
 pub struct StepView {
     /// The node's id.
     pub node: String,
-    /// The iteration; empty outside of loops.
+    /// The iteration, empty outside of loops; or the child of a step that unfolds, such as `t1.c0`.
     pub path: String,
-    /// The node's kind and version.
+    /// The node's kind and version; `call` or `ask` for a child.
     pub kind: String,
     /// Where it stands.
     pub status: StepStatus,
@@ -205,6 +205,9 @@ pub struct StepView {
     pub finished_at: Option<DateTime<Utc>>,
     /// Until when it waits.
     pub wait_until: Option<DateTime<Utc>>,
+    /// For a child that is a call: the operation and its input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Value>,
 }
 
 /// What a person decided, or still has to.

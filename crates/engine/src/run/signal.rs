@@ -1,7 +1,6 @@
 //! What reaches a run from outside of its worker: decisions and cancellation; and what time brings.
 
 use crate::engine::{Engine, RUNS};
-use crate::graph::NodeClass;
 use crate::run::burst;
 use crate::run::drive::Arrival;
 use crate::run::entity::{approval, queue, run, signal};
@@ -305,7 +304,7 @@ fn decided(state: &mut RunState, payload: &Value, now: DateTime<Utc>) {
         .unwrap_or("rejected")
         .to_owned();
     let attempt = state.attempts.get(&wait.key).copied().unwrap_or(1);
-    if state.head.graph.node(wait.key.node).class != NodeClass::Approval {
+    if !state.asks_by_itself(&wait.key) {
         return resolve_unknown(state, &wait, port == "approved", now);
     }
     state.record(
@@ -339,7 +338,7 @@ pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) ->
                     state.waits.push(wait);
                     continue;
                 }
-                if state.head.graph.node(wait.key.node).class != NodeClass::Approval {
+                if !state.asks_by_itself(&wait.key) {
                     resolve_unknown(state, &wait, false, now);
                     continue;
                 }

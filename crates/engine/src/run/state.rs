@@ -3,6 +3,7 @@
 
 use crate::graph::{CompiledGraph, Frontier, Settled, StepKey, Transition};
 use crate::run::model::{Response, RunStatus, WorkflowRef};
+use crate::unfold::{Child, Children, Outcome};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -34,6 +35,8 @@ pub(crate) struct Row {
     pub attempt: i64,
     pub what: What,
     pub at: DateTime<Utc>,
+    /// For a child of an unfolding step: the call, as people are shown it.
+    pub call: Option<Arc<Value>>,
 }
 
 /// What a row tells.
@@ -100,6 +103,10 @@ pub(crate) struct RunState {
     pub failed_node: Option<usize>,
     /// When the first try of each outside call began: what `now()` is to all its tries, so that all send the same.
     pub begun: HashMap<StepKey, DateTime<Utc>>,
+    /// What has come of the children of unfolding steps.
+    pub children: HashMap<StepKey, Arc<Children>>,
+    /// Calls of children under way, as their nodes wanted them; found again by asking the node.
+    pub wanted: HashMap<StepKey, Arc<Child>>,
     /// Journalled in this burst, not yet launched.
     pub launch: Vec<StepKey>,
     pub next_seq: i64,
@@ -126,6 +133,8 @@ impl RunState {
             waits: Vec::new(),
             in_flight: HashSet::new(),
             begun: HashMap::new(),
+            children: HashMap::new(),
+            wanted: HashMap::new(),
             failed_node: None,
             launch: Vec::new(),
             next_seq: 1,
@@ -153,11 +162,24 @@ impl RunState {
 
     /// Journals one thing and takes it in.
     pub fn record(&mut self, key: StepKey, attempt: i64, what: What, at: DateTime<Utc>) {
+        self.record_call(key, attempt, what, at, None);
+    }
+
+    /// As [`RunState::record`], with what people are shown of a child's call.
+    pub fn record_call(
+        &mut self,
+        key: StepKey,
+        attempt: i64,
+        what: What,
+        at: DateTime<Utc>,
+        call: Option<Arc<Value>>,
+    ) {
         let row = Row {
             key,
             attempt,
             what,
             at,
+            call,
         };
         self.fold(&row);
         self.fresh.push(row);
@@ -170,10 +192,22 @@ impl RunState {
         self.ready.retain(|ready| *ready != key);
         self.waits.retain(|wait| wait.key != key);
         self.in_flight.remove(&key);
+        if let Some(parent) = key.parent() {
+            self.begun.entry(parent).or_insert(row.at);
+        }
         match &row.what {
             What::Started => {
                 self.begun.entry(key.clone()).or_insert(row.at);
                 self.in_flight.insert(key);
+            }
+            What::Completed { port, output } if key.child_name().is_some() => {
+                self.settle_child(key, port.clone(), Ok(output.clone()), row.at);
+            }
+            What::Failed {
+                error,
+                retry_at: None,
+            } if key.child_name().is_some() => {
+                self.settle_child(key, "error".to_owned(), Err(error.clone()), row.at);
             }
             What::Completed { port, output } => {
                 self.outputs.insert(key.node, output.clone());
@@ -204,6 +238,48 @@ impl RunState {
                     why,
                 });
             }
+        }
+    }
+
+    /// A child has come to its end: its step looks again at what it wants.
+    fn settle_child(
+        &mut self,
+        key: StepKey,
+        port: String,
+        result: std::result::Result<Arc<Value>, Error>,
+        at: DateTime<Utc>,
+    ) {
+        self.wanted.remove(&key);
+        let Some((parent, name)) = key.parent().zip(key.child_name()) else {
+            return;
+        };
+        let children = self.children.entry(parent.clone()).or_default();
+        let outcome = Outcome { port, result, at };
+        Arc::make_mut(children).0.insert(name.to_owned(), outcome);
+        if !self.ready.contains(&parent) {
+            self.ready.push_back(parent);
+        }
+    }
+
+    /// When the first child of an unfolding step began.
+    pub fn unfolded_at(&self, key: &StepKey) -> Option<DateTime<Utc>> {
+        self.begun.get(key).copied()
+    }
+
+    /// Whether a child of this step is under way, waits, or is about to be tried.
+    pub fn has_open_children(&self, key: &StepKey) -> bool {
+        let is_child = |other: &StepKey| other.parent().as_ref() == Some(key);
+        self.in_flight.iter().any(is_child)
+            || self.waits.iter().any(|wait| is_child(&wait.key))
+            || self.ready.iter().any(is_child)
+    }
+
+    /// Whether a wait for a person was meant by the graph: else it asks about a call of which nobody knows the outcome.
+    pub fn asks_by_itself(&self, key: &StepKey) -> bool {
+        match key.child_name() {
+            // Only a call has begun before it waits.
+            Some(_) => !self.begun.contains_key(key),
+            None => self.head.graph.node(key.node).class == crate::graph::NodeClass::Approval,
         }
     }
 

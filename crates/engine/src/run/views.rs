@@ -1,17 +1,18 @@
 //! Looking at runs, steps and approvals, and waiting for them.
 
 use crate::engine::{Engine, RUNS};
+use crate::graph::StepKey;
 use crate::run::entity::{approval, run};
 use crate::run::load::{actor, load};
 use crate::run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, Response, RunFilter, RunStatus, RunView, StepStatus,
     StepView,
 };
-use crate::run::state::{RunState, What, error_value};
+use crate::run::state::{Row, RunState, What, error_value};
 use crate::run::{entity, journal};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 use synapscale_core::{Ctx, Error, Result};
 use synapscale_ops::{Page, page};
@@ -72,13 +73,27 @@ impl Engine {
     pub async fn steps(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<StepView>> {
         let state = load(self, tx, run_id).await?;
         let rows = journal::load(tx, run_id, &state.head.graph).await?;
-        let mut steps: BTreeMap<usize, StepView> = (0..state.head.graph.len())
-            .map(|node| (node, pending(&state, node)))
+        // By node; behind it its children in the order in which they began.
+        let mut steps: BTreeMap<(usize, usize), StepView> = (0..state.head.graph.len())
+            .map(|node| ((node, 0), pending(&state, node)))
             .collect();
+        let mut places: HashMap<StepKey, usize> = HashMap::new();
         for row in rows {
-            let Some(step) = steps.get_mut(&row.key.node) else {
-                continue;
+            let node = row.key.node;
+            let place = match row.key.child_name() {
+                None => 0,
+                Some(_) => {
+                    if let Some(parent) = steps.get_mut(&(node, 0)) {
+                        parent.started_at.get_or_insert(row.at);
+                        parent.status = StepStatus::Running;
+                    }
+                    let next = places.len() + 1;
+                    *places.entry(row.key.clone()).or_insert(next)
+                }
             };
+            let step = steps
+                .entry((node, place))
+                .or_insert_with(|| StepView::child(&state, &row));
             step.started_at.get_or_insert(row.at);
             step.attempts = Ord::max(step.attempts, row.attempt);
             follow(step, row.what, row.at);
@@ -238,6 +253,20 @@ fn pending(state: &RunState, node: usize) -> StepView {
         started_at: None,
         finished_at: None,
         wait_until: None,
+        call: None,
+    }
+}
+
+impl StepView {
+    /// A child of an unfolding step, by its first row.
+    fn child(state: &RunState, row: &Row) -> Self {
+        let call = row.call.as_ref().map(|call| (**call).clone());
+        StepView {
+            path: row.key.path.to_string(),
+            kind: if call.is_some() { "call" } else { "ask" }.to_owned(),
+            call,
+            ..pending(state, row.key.node)
+        }
     }
 }
 

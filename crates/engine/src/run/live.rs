@@ -1,0 +1,305 @@
+//! What steps tell while they work, such as a model's words: live only, to whoever listens in this process. A listener
+//! who comes in the middle is first told what the steps under way have said so far; the journal keeps the result.
+
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use synapscale_core::Result;
+use synapscale_ops::Sink;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+/// Chunks between a step and its listeners.
+const ROOM: usize = 64;
+/// Chunks that a listener may be behind before it loses some.
+const BEHIND: usize = 1_024;
+/// Most that is kept of what a step has said, in bytes of text.
+const MAX_SAID: usize = 512 * 1024;
+
+/// A step of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The run.
+    pub run_id: Uuid,
+    /// The node.
+    pub node: String,
+    /// The iteration or the child.
+    pub path: String,
+}
+
+/// A piece of what a step says.
+#[derive(Clone, Debug)]
+pub struct LiveChunk {
+    /// The step.
+    pub place: Arc<Place>,
+    /// The piece, as the operation sent it.
+    pub chunk: Value,
+}
+
+/// The live channel of one process. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Live(Arc<Mutex<HashMap<Uuid, Channel>>>);
+
+/// One run's: there while a step says something or somebody listens.
+struct Channel {
+    steps: Vec<Said>,
+    listeners: broadcast::Sender<LiveChunk>,
+}
+
+/// What a step under way has said, neighbouring texts put together.
+struct Said {
+    place: Arc<Place>,
+    chunks: Vec<Value>,
+    bytes: usize,
+}
+
+/// Somebody who listens to a run.
+pub struct Listener {
+    /// What was said before, in order.
+    pub so_far: Vec<LiveChunk>,
+    /// What comes.
+    pub next: broadcast::Receiver<LiveChunk>,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Channel {
+            steps: Vec::new(),
+            listeners: broadcast::channel(BEHIND).0,
+        }
+    }
+}
+
+impl Live {
+    fn channels(&self) -> MutexGuard<'_, HashMap<Uuid, Channel>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a call whose chunks go to whoever listens to the run.
+    pub(crate) async fn carry<Fut>(&self, place: Place, call: impl FnOnce(Sink) -> Fut) -> Result<Value>
+    where
+        Fut: Future<Output = Result<Value>>,
+    {
+        let speaking = Speaking::start(self, place);
+        let (sink, mut chunks) = Sink::channel(ROOM);
+        let mut done = pin!(call(sink));
+        loop {
+            tokio::select! {
+                biased;
+                Some(chunk) = chunks.recv() => speaking.say(chunk),
+                outcome = &mut done => {
+                    while let Ok(chunk) = chunks.try_recv() {
+                        speaking.say(chunk);
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// Listens to a run, whether or not it says something now. Whoever calls has made sure that the run may be seen.
+    pub fn listen(&self, run_id: Uuid) -> Listener {
+        let mut channels = self.channels();
+        // Those that nobody speaks in or listens to any more.
+        channels.retain(|_, channel| !channel.steps.is_empty() || channel.listeners.receiver_count() > 0);
+        let channel = channels.entry(run_id).or_default();
+        let so_far = channel.steps.iter().flat_map(Said::chunks).collect();
+        Listener {
+            so_far,
+            next: channel.listeners.subscribe(),
+        }
+    }
+
+    /// The text that a run's steps under way have said so far; none where nothing is known of it.
+    pub fn text(&self, run_id: Uuid) -> Option<String> {
+        let channels = self.channels();
+        let said = channels.get(&run_id)?.steps.iter().flat_map(|said| &said.chunks);
+        let texts = said.filter(|chunk| chunk.get("type").and_then(Value::as_str) == Some("text"));
+        Some(texts.filter_map(text_of).collect())
+    }
+}
+
+fn text_of(chunk: &Value) -> Option<&str> {
+    chunk.get("text").and_then(Value::as_str)
+}
+
+impl Said {
+    fn chunks(&self) -> impl Iterator<Item = LiveChunk> + '_ {
+        self.chunks.iter().map(|chunk| LiveChunk {
+            place: self.place.clone(),
+            chunk: chunk.clone(),
+        })
+    }
+
+    fn add(&mut self, chunk: &Value) {
+        let text = text_of(chunk).unwrap_or_default();
+        if self.bytes + text.len() > MAX_SAID {
+            return;
+        }
+        self.bytes += text.len().max(32);
+        // The same but for the text: one longer text.
+        if let Some(last) = self.chunks.last_mut()
+            && !text.is_empty()
+            && same_but_text(last, chunk)
+            && let Some(Value::String(said)) = last.get_mut("text")
+        {
+            said.push_str(text);
+            return;
+        }
+        self.chunks.push(chunk.clone());
+    }
+}
+
+fn same_but_text(one: &Value, other: &Value) -> bool {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else {
+        return false;
+    };
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(key, value)| key == "text" || other.get(key) == Some(value))
+}
+
+/// A step that speaks; forgotten when it is over, however that comes.
+struct Speaking {
+    live: Live,
+    place: Arc<Place>,
+}
+
+impl Speaking {
+    fn start(live: &Live, place: Place) -> Self {
+        let place = Arc::new(place);
+        let mut channels = live.channels();
+        channels.entry(place.run_id).or_default().steps.push(Said {
+            place: place.clone(),
+            chunks: Vec::new(),
+            bytes: 0,
+        });
+        drop(channels);
+        Speaking {
+            live: live.clone(),
+            place,
+        }
+    }
+
+    fn say(&self, chunk: Value) {
+        let mut channels = self.live.channels();
+        let Some(channel) = channels.get_mut(&self.place.run_id) else {
+            return;
+        };
+        let said = channel.steps.iter_mut();
+        if let Some(said) = said.into_iter().find(|said| said.place == self.place) {
+            said.add(&chunk);
+        }
+        if channel.listeners.receiver_count() > 0 {
+            // Nobody there any more is no fault.
+            let _ = channel.listeners.send(LiveChunk {
+                place: self.place.clone(),
+                chunk,
+            });
+        }
+    }
+}
+
+impl Drop for Speaking {
+    fn drop(&mut self) {
+        let mut channels = self.live.channels();
+        let Some(channel) = channels.get_mut(&self.place.run_id) else {
+            return;
+        };
+        channel.steps.retain(|said| said.place != self.place);
+        if channel.listeners.receiver_count() == 0 && channel.steps.is_empty() {
+            channels.remove(&self.place.run_id);
+        }
+    }
+}
+
+impl LiveChunk {
+    /// As it goes over the wire.
+    pub fn frame(&self) -> Value {
+        json!({
+            "type": "chunk",
+            "run_id": self.place.run_id,
+            "node": self.place.node,
+            "path": self.place.path,
+            "chunk": self.chunk,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(run_id: Uuid) -> Place {
+        Place {
+            run_id,
+            node: "agent".to_owned(),
+            path: "t1".to_owned(),
+        }
+    }
+
+    fn text(text: &str) -> Value {
+        json!({ "type": "text", "text": text })
+    }
+
+    #[tokio::test]
+    async fn who_comes_late_hears_what_was_said() {
+        let (live, run) = (Live::default(), Uuid::from_u128(1));
+        let (started, go) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+        let call = live.carry(place(run), |sink| {
+            let (started, go) = (&started, &go);
+            async move {
+                sink.send(text("Hello, ")).await.ok();
+                sink.send(text("wor")).await.ok();
+                sink.send(json!({ "type": "tool_call_start", "index": 0 }))
+                    .await
+                    .ok();
+                started.notify_one();
+                go.notified().await;
+                sink.send(text("ld")).await.ok();
+                Ok(json!(1))
+            }
+        });
+        let listen = async {
+            started.notified().await;
+            tokio::task::yield_now().await;
+            let mut listener = live.listen(run);
+            let so_far: Vec<_> = listener.so_far.iter().map(|chunk| chunk.chunk.clone()).collect();
+            assert_eq!(
+                so_far,
+                [
+                    text("Hello, wor"),
+                    json!({ "type": "tool_call_start", "index": 0 })
+                ]
+            );
+            assert_eq!(live.text(run).as_deref(), Some("Hello, wor"));
+            go.notify_one();
+            assert_eq!(listener.next.recv().await.expect("a chunk").chunk, text("ld"));
+        };
+        let (done, ()) = tokio::join!(call, listen);
+        assert_eq!(done.expect("done"), json!(1));
+        assert!(
+            live.text(run).is_none_or(|said| said.is_empty()),
+            "over is forgotten"
+        );
+        assert!(live.listen(run).so_far.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_step_that_is_dropped_is_forgotten() {
+        let (live, run) = (Live::default(), Uuid::from_u128(2));
+        let call = live.carry(place(run), |sink| async move {
+            sink.send(text("half")).await.ok();
+            std::future::pending().await
+        });
+        assert!(
+            tokio::time::timeout(std::time::Duration::from_millis(20), call)
+                .await
+                .is_err()
+        );
+        assert!(live.channels().is_empty());
+    }
+}

@@ -1,0 +1,153 @@
+//! Nodes that unfold: while the step of such a node runs, it asks for calls and questions of its own. Each is journalled
+//! like a step, under the node and a path of its own, so that none is made twice; independent ones run side by side.
+//!
+//! The node is a fold. [`Unfold::next`] sees what became of the children so far and says which there are to be now; it is
+//! asked again after each of them, and by whoever takes the run over. Children that are there already are not made again,
+//! so it names what it wants and never remembers.
+
+use crate::graph::{KindInfo, RetryPolicy, UnknownOutcome};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use synapscale_core::{Actor, Error, Result};
+use uuid::Uuid;
+
+/// A kind of node that unfolds. Implemented above the engine, registered with [`crate::Engine::new`].
+pub trait Unfold: Send + Sync {
+    /// The kind, with class [`crate::graph::NodeClass::Composite`].
+    fn kind(&self) -> KindInfo;
+
+    /// What the step is to do next. The same answer for the same input: it is asked again at every turn.
+    ///
+    /// # Errors
+    /// Why the step has failed.
+    fn next(&self, step: &Unfolding<'_>) -> Result<Wish>;
+}
+
+/// A step that unfolds, as it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Unfolding<'a> {
+    /// The run.
+    pub run_id: Uuid,
+    /// The node's id.
+    pub node: &'a str,
+    /// The node's `with`, its expressions evaluated.
+    pub config: &'a Value,
+    /// What the run was given.
+    pub input: &'a Value,
+    /// What has come of its children.
+    pub children: &'a Children,
+    /// When the first of them began; none before.
+    pub began: Option<DateTime<Utc>>,
+    /// The present time.
+    pub now: DateTime<Utc>,
+}
+
+/// What an unfolding step wants.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// These children: those without an outcome are begun unless they are under way.
+    Children(Vec<Child>),
+    /// It is done, and this is its output.
+    Done(Value),
+}
+
+/// A call or a question of an unfolding step.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// Its name within the step: lower-case letters, digits and dots, a letter first; the same whenever it is named.
+    pub name: String,
+    /// What it is.
+    pub act: Act,
+}
+
+/// What a child does.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Calls an operation.
+    Call(ChildCall),
+    /// Asks a person.
+    Ask(ChildAsk),
+}
+
+/// A call of an operation; internal ones may be called too.
+#[derive(Clone, Debug)]
+pub struct ChildCall {
+    /// The operation.
+    pub operation: String,
+    /// Its input.
+    pub input: Value,
+    /// What the journal shows as the call, beside the operation's name.
+    pub shown: Option<Value>,
+    /// Who acts, when it is not whoever the run acts as: an agent, on that person's behalf and with no more permissions.
+    pub actor: Option<Actor>,
+    /// When it is tried again.
+    pub retry: RetryPolicy,
+    /// What to do when nobody knows what became of it.
+    pub unknown: UnknownOutcome,
+    /// Its longest time, in seconds.
+    pub timeout_s: u64,
+}
+
+/// A question to a person. Its outcome has the port `approved`, `rejected` or, when the preview failed, `refused`.
+#[derive(Clone, Debug)]
+pub struct ChildAsk {
+    /// The question.
+    pub title: String,
+    /// What would be done; the preview's output is added as `preview`.
+    pub detail: Value,
+    /// An operation that shows what would be done, and its input.
+    pub preview: Option<(String, Value)>,
+    /// Who acts in the preview.
+    pub actor: Option<Actor>,
+    /// How long an answer counts, in hours.
+    pub hours: i64,
+}
+
+/// What has come of a step's children, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Children(pub(crate) BTreeMap<String, Outcome>);
+
+/// What became of a child.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The port it left by: `out` for a call.
+    pub port: String,
+    /// Its output, or why it failed for good.
+    pub result: std::result::Result<Arc<Value>, Error>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Children {
+    /// What became of a child; none while it is under way or was never begun.
+    pub fn get(&self, name: &str) -> Option<&Outcome> {
+        self.0.get(name)
+    }
+
+    /// How many have an outcome.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none has an outcome.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(String, Outcome)> for Children {
+    fn from_iter<I: IntoIterator<Item = (String, Outcome)>>(outcomes: I) -> Self {
+        Children(outcomes.into_iter().collect())
+    }
+}
+
+/// Whether a text can be a child's name.
+pub(crate) fn is_child_name(name: &str) -> bool {
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.')
+}
