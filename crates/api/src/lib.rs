@@ -16,6 +16,7 @@ mod rest;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod watch;
 mod ws;
 
 pub use auth::{Authenticate, Caller, Peer, bearer_token};
@@ -26,6 +27,7 @@ pub use openapi::document;
 pub use problem::{Problem, ProblemField, Rejection, respond_error, respond_with, status_of};
 pub use rest::BASE;
 pub use tools::Toolset;
+pub use watch::{Frames, RUN_STREAM, Watch};
 pub use ws::EVENT_STREAM;
 
 use crate::edge::Edge;
@@ -67,6 +69,8 @@ pub struct ApiConfig {
     /// Answers a browser that asks for an address which no route serves: a page finds its way by itself. None where the
     /// request is for no page.
     pub page: Option<fn(&HeaderMap) -> Option<Response>>,
+    /// What runs tell while they work; none where no run does.
+    pub watch: Option<Arc<dyn Watch>>,
     /// Counts what outlives a request; the server waits for it at the end.
     pub tasks: TaskTracker,
     /// Cancelled when the server goes down.
@@ -86,6 +90,7 @@ impl Default for ApiConfig {
             mcp_allowed_hosts: Vec::new(),
             max_streams_per_tenant: 1000,
             page: None,
+            watch: None,
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         }
@@ -110,13 +115,14 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
         time_limit: config.time_limit,
         max_body_bytes: config.max_body_bytes,
     });
-    let streams = ws::Streams {
+    let streams = Arc::new(ws::Streams {
         store: gate.store().clone(),
         tasks: config.tasks.clone(),
         shutdown: config.shutdown,
         most_per_tenant: config.max_streams_per_tenant,
         open: Arc::default(),
-    };
+        watch: config.watch,
+    });
     let mcp = mcp::McpSettings {
         core: config.mcp_core,
         toolsets: config.mcp_toolsets,
@@ -132,7 +138,8 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
             config.max_body_bytes,
             config.time_limit,
         ))
-        .merge(ws::routes(streams))
+        .merge(ws::routes(streams.clone()))
+        .merge(watch::routes(streams))
         .merge(mcp::routes(&gate, mcp))
         .merge(docs::routes())
         .merge(extra)

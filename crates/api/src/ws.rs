@@ -4,6 +4,7 @@
 use crate::auth::bearer_token;
 use crate::edge::Inbound;
 use crate::problem::{respond_error, respond_with};
+use crate::watch::{Watch, Watched, Wished};
 use axum::Router;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts, Request, State};
@@ -24,6 +25,7 @@ use synapscale_store::events::{Cursor, Event, EventBatch, EventFilter};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 /// Where it is served.
 pub const EVENT_STREAM: &str = "/api/v1/events/stream";
@@ -55,6 +57,7 @@ pub(crate) struct Streams {
     pub shutdown: CancellationToken,
     pub most_per_tenant: usize,
     pub open: Arc<Open>,
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 /// Open streams by workspace.
@@ -62,13 +65,13 @@ pub(crate) struct Streams {
 pub(crate) struct Open(Mutex<HashMap<TenantId, usize>>);
 
 /// One place among the open streams; given back when dropped.
-struct Place {
+pub(crate) struct Place {
     open: Arc<Open>,
     tenant: TenantId,
 }
 
 impl Open {
-    fn take(self: &Arc<Self>, tenant: TenantId, most: usize) -> Result<Place> {
+    pub fn take(self: &Arc<Self>, tenant: TenantId, most: usize) -> Result<Place> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(tenant).or_default();
         if *count >= most {
@@ -96,10 +99,8 @@ impl Drop for Place {
     }
 }
 
-pub(crate) fn routes(streams: Streams) -> Router {
-    Router::new()
-        .route(EVENT_STREAM, get(open))
-        .with_state(Arc::new(streams))
+pub(crate) fn routes(streams: Arc<Streams>) -> Router {
+    Router::new().route(EVENT_STREAM, get(open)).with_state(streams)
 }
 
 /// Everything that can be refused is refused here, as a problem, before the protocol changes.
@@ -193,9 +194,18 @@ struct End {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Control {
-    Hello { cursor: String },
-    Heartbeat { cursor: String },
+    Hello {
+        cursor: String,
+    },
+    Heartbeat {
+        cursor: String,
+    },
     Pong,
+    /// A run that cannot be heard, and why.
+    Unwatched {
+        run_id: Uuid,
+        code: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -255,6 +265,7 @@ impl Session {
         let mut recheck = interval_at(Instant::now() + RECHECK, RECHECK);
         recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut chatter, mut unknown) = (0, 0);
+        let mut watched = Watched::default();
         let hello = Control::Hello {
             cursor: self.cursor.to_string(),
         };
@@ -270,7 +281,11 @@ impl Session {
                 }
                 incoming = socket.recv() => {
                     chatter += 1;
-                    self.hear(socket, incoming, chatter).await
+                    self.hear(socket, incoming, chatter, &mut watched).await
+                }
+                Some(frame) = watched.next() => {
+                    quiet_until = Instant::now() + HEARTBEAT;
+                    send_control(socket, &frame).await
                 }
                 batch = batches.next() => {
                     quiet_until = Instant::now() + HEARTBEAT;
@@ -324,6 +339,7 @@ impl Session {
         socket: &mut WebSocket,
         incoming: Option<Result<Message, axum::Error>>,
         chatter: u32,
+        watched: &mut Watched,
     ) -> Step {
         if chatter > MAX_CHATTER {
             return Step::end(close_code::POLICY, "too many messages");
@@ -333,7 +349,23 @@ impl Session {
             // Too large a message, bad UTF-8 or a broken connection: a farewell is tried, and often lost.
             Some(Err(_)) => Step::end(close_code::SIZE, "the message is too large or cannot be read"),
             Some(Ok(Message::Text(text))) if is_ping(&text) => send_control(socket, &Control::Pong).await,
+            Some(Ok(Message::Text(text))) => self.wished(socket, &text, watched).await,
             Some(Ok(_)) => Step::Go,
+        }
+    }
+
+    /// A client says which runs it wants to hear live; anything else that it says is let pass.
+    async fn wished(&self, socket: &mut WebSocket, text: &str, watched: &mut Watched) -> Step {
+        let Some(wish) = Wished::read(text) else {
+            return Step::Go;
+        };
+        let watch = self.streams.watch.clone();
+        match watched.follow(watch.as_deref(), &self.ctx, wish).await {
+            Ok(()) => Step::Go,
+            Err((run_id, error)) => {
+                let code = error.code().to_owned();
+                send_control(socket, &Control::Unwatched { run_id, code }).await
+            }
         }
     }
 
@@ -387,7 +419,7 @@ fn sent(outcome: Result<Result<(), axum::Error>, tokio::time::error::Elapsed>) -
     }
 }
 
-async fn send_control(socket: &mut WebSocket, control: &Control) -> Step {
+async fn send_control(socket: &mut WebSocket, control: &impl Serialize) -> Step {
     match text(control) {
         Some(message) => sent(timeout(SEND_WITHIN, socket.send(message)).await),
         None => Step::end(close_code::ERROR, "a message cannot be written"),
@@ -405,7 +437,7 @@ fn is_ping(text: &str) -> bool {
 }
 
 /// What proves who listens. No `Debug`: it is a secret.
-enum Proof {
+pub(crate) enum Proof {
     Bearer(String),
     Session(String),
 }
@@ -413,7 +445,7 @@ enum Proof {
 impl Proof {
     /// The bearer token, else the session's cookie. A browser sends the cookie with whatever handshake a page asks for, so
     /// the page must be ours.
-    fn of(inbound: &Inbound, headers: &HeaderMap) -> Result<Self> {
+    pub fn of(inbound: &Inbound, headers: &HeaderMap) -> Result<Self> {
         if let Some(token) = bearer_token(headers)? {
             return Ok(Proof::Bearer(token.to_owned()));
         }
@@ -424,7 +456,7 @@ impl Proof {
         Ok(Proof::Session(cookie.to_owned()))
     }
 
-    async fn check(&self, inbound: &Inbound) -> Result<Ctx> {
+    pub async fn check(&self, inbound: &Inbound) -> Result<Ctx> {
         match self {
             Proof::Bearer(token) => inbound.authenticate(token, Channel::Ws).await,
             Proof::Session(cookie) => inbound.by_session(cookie, None, true, Channel::Ws).await,

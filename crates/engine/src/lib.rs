@@ -12,7 +12,7 @@ mod unfold;
 pub use engine::{Engine, EngineConfig, Principals, RUNS};
 pub use nodes::Catalog;
 pub use run::job::Job;
-pub use run::live::{Live, LiveChunk, Place};
+pub use run::live::{Listener, Live, LiveChunk, Place};
 pub use run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
     StepStatus, StepView, WorkflowRef,

@@ -62,11 +62,10 @@ pub fn entities() -> Vec<EntitySpec> {
 
 /// The module. `auth` is the server's one authenticator: handlers tell it what they revoke.
 pub fn module(auth: &Authenticator) -> Module {
-    Module {
-        name: "identity",
-        operations: [ops::operations(auth), session_ops::operations(auth)].concat(),
-        events: events::kinds(),
-        migrations: migrations(),
-        entities: entities(),
-    }
+    let mut module = Module::new("identity");
+    module.operations = [ops::operations(auth), session_ops::operations(auth)].concat();
+    module.events = events::kinds();
+    module.migrations = migrations();
+    module.entities = entities();
+    module
 }

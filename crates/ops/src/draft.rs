@@ -93,6 +93,12 @@ impl<K, R> Draft<K, R> {
         self
     }
 
+    /// The read operation that, with the same input, shows what this one would do.
+    pub fn previewed_by(mut self, name: &'static str) -> Self {
+        self.meta.preview = Some(name);
+        self
+    }
+
     /// How often one caller may call it.
     pub fn rate(mut self, class: RateClass) -> Self {
         self.meta.rate = class;

@@ -9,6 +9,7 @@ use crate::operation::Operation;
 use crate::outcome::{Answer, Applied, Envelope, Sink};
 use crate::prepared::{Bound, ExternalCx, Prepare, Prepared};
 use crate::registry::Registry;
+use crate::tools::Tools;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use metrics::{counter, histogram};
@@ -69,6 +70,11 @@ impl Gate {
     /// The operations.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.0.registry
+    }
+
+    /// The operations and the tools of the sources beside them, by name.
+    pub fn tools(&self) -> Tools {
+        Tools::new(self.0.registry.clone(), self.0.store.clone())
     }
 
     /// The database.

@@ -19,6 +19,8 @@ mod patch;
 mod prepared;
 mod registry;
 mod schema;
+mod sources;
+mod tools;
 
 pub use builtin::{ListOperations, OperationInfo, OperationList, RestInfo, module};
 pub use denied::AccessDenied;
@@ -35,6 +37,8 @@ pub use page::{Page, PageQuery};
 pub use patch::Patch;
 pub use prepared::{ExternalCx, Prepare, Prepared};
 pub use registry::{Registry, RegistryError};
+pub use sources::{SourceTool, ToolSource, hashed_wire_name_of, wire_name_of};
+pub use tools::{Tool, ToolListing, Tools, is_pattern, pattern_matches};
 
 /// What a REST operation names its method with.
 pub use http::Method;

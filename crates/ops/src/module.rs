@@ -1,6 +1,8 @@
 //! What a domain brings along: the one thing that `modules.rs` of the server collects.
 
 use crate::operation::Operation;
+use crate::sources::{Source, ToolSource};
+use std::sync::Arc;
 use synapscale_core::{EventKind, EventPayload};
 use synapscale_store::{EntitySpec, Migration};
 
@@ -17,6 +19,8 @@ pub struct Module {
     pub migrations: Vec<Migration>,
     /// What its code believes of its tables.
     pub entities: Vec<EntitySpec>,
+    /// Where further tools come from at run time.
+    pub(crate) sources: Vec<Source>,
 }
 
 impl Module {
@@ -67,6 +71,13 @@ impl Module {
     #[must_use]
     pub fn entities(mut self, entities: impl IntoIterator<Item = EntitySpec>) -> Self {
         self.entities.extend(entities);
+        self
+    }
+
+    /// With tools that come and go while the server runs.
+    #[must_use]
+    pub fn tool_source(mut self, source: Arc<dyn ToolSource>) -> Self {
+        self.sources.push(Source(source));
         self
     }
 }

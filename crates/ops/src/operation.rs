@@ -59,6 +59,8 @@ pub(crate) struct Meta {
     pub takes_envelope: bool,
     /// There is work before the transaction.
     pub slow: bool,
+    /// The operation that shows what this one would do.
+    pub preview: Option<&'static str>,
 }
 
 impl Meta {
@@ -79,6 +81,7 @@ impl Meta {
             revisioned: false,
             takes_envelope: false,
             slow: false,
+            preview: None,
         }
     }
 }
@@ -178,6 +181,11 @@ impl Operation {
     /// Whether its handler reads by one statement at most.
     pub(crate) fn reads_once(&self) -> bool {
         self.0.meta.one_statement
+    }
+
+    /// The operation that, with the same input, shows what this one would do: for whoever is asked to approve.
+    pub fn preview(&self) -> Option<&'static str> {
+        self.0.meta.preview
     }
 
     /// How often one caller may call it.

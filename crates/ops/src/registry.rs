@@ -2,12 +2,11 @@
 
 use crate::module::Module;
 use crate::operation::Operation;
+use crate::sources::{MAX_WIRE_NAME, Source};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use synapscale_core::EventKind;
+use synapscale_core::{Effect, EventKind};
 
-/// Longest name on the wire, in bytes: what every model provider accepts.
-const MAX_WIRE_NAME: usize = 48;
 /// Longest unknown name that is compared with known ones, in bytes.
 const MAX_GUESS: usize = 64;
 
@@ -44,9 +43,15 @@ pub enum RegistryError {
         /// What is wrong.
         why: String,
     },
+    /// A preview that is not there, changes something, or takes another input.
+    #[error("the operation `{0}` is previewed by `{1}`, which is no read operation of the same input")]
+    Preview(&'static str, &'static str),
     /// A kind of event twice.
     #[error("the event kind `{0}` is declared twice")]
     Event(&'static str),
+    /// A source of tools whose family is no word, or another's.
+    #[error("`{0}` cannot be the family of a source of tools, or is another's already")]
+    Family(&'static str),
 }
 
 /// The operations by name, in the order in which the modules give them.
@@ -56,6 +61,7 @@ pub struct Registry {
     by_name: HashMap<&'static str, usize>,
     by_wire: HashMap<String, usize>,
     events: Vec<EventKind>,
+    sources: Vec<Source>,
 }
 
 impl Registry {
@@ -85,8 +91,31 @@ impl Registry {
                 }
                 registry.events.push(event.clone());
             }
+            for source in &module.sources {
+                let family = source.0.family();
+                let taken = registry.sources.iter().any(|other| other.0.family() == family);
+                if taken || !is_word(family) {
+                    return Err(RegistryError::Family(family));
+                }
+                registry.sources.push(source.clone());
+            }
         }
+        registry.check_previews()?;
         Ok(registry)
+    }
+
+    /// A preview is a read of the same input.
+    fn check_previews(&self) -> Result<(), RegistryError> {
+        for operation in &self.operations {
+            let Some(name) = operation.preview() else { continue };
+            let fits = self.get(name).is_some_and(|preview| {
+                preview.effect() == Effect::Read && preview.input_schema() == operation.input_schema()
+            });
+            if !fits {
+                return Err(RegistryError::Preview(operation.name(), name));
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, operation: &Operation) -> Result<(), RegistryError> {
@@ -145,6 +174,11 @@ impl Registry {
     /// All declared kinds of events.
     pub fn events(&self) -> &[EventKind] {
         &self.events
+    }
+
+    /// Where further tools come from at run time.
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     /// The listed name that is most like `name`, if one is like it at all.

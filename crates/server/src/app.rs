@@ -9,22 +9,26 @@ use crate::tasks::Periodic;
 use crate::{VERSION, home, local, metrics_route, web};
 use async_trait::async_trait;
 use axum::Router;
+use futures::{StreamExt, stream};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synapscale_api::{ApiConfig, Authenticate, Toolset};
+use synapscale_api::{ApiConfig, Authenticate, Frames, Toolset, Watch};
 use synapscale_core::{Actor, Channel, Clock, Ctx, Error, Origin, Result, TenantId};
 use synapscale_engine::outbound::{Outbound, OutboundPolicy};
-use synapscale_engine::{Engine, EngineConfig, Principals, Unfold};
+use synapscale_engine::{Engine, EngineConfig, Listener, Principals, RunStatus, Unfold};
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
 use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
 use synapscale_ops::{Gate, GateConfig, Module, Registry};
 use synapscale_store::Store;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 /// How long what outlives a request, such as an event stream's farewell, may take at the end.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -118,6 +122,41 @@ impl Principals for PresentGrants {
         };
         let theirs = self.0.ctx_for_principal(tenant, other, origin).await?;
         Ok(ctx.on_behalf_of(other, theirs.grants()))
+    }
+}
+
+/// What runs tell live, for those who may see them.
+struct RunsLive(Engine);
+
+#[async_trait]
+impl Watch for RunsLive {
+    async fn watch(&self, ctx: &Ctx, run_id: Uuid) -> Result<Frames> {
+        // Before it is listened to: a run of another workspace is not there.
+        self.status(ctx, run_id).await?;
+        let Listener { so_far, next } = self.0.live().listen(run_id);
+        let before = stream::iter(so_far.into_iter().map(|chunk| chunk.frame()));
+        let after = stream::unfold(next, |mut next| async move {
+            let frame = match next.recv().await {
+                Ok(chunk) => chunk.frame(),
+                Err(RecvError::Lagged(missed)) => json!({ "type": "chunks_lost", "missed": missed }),
+                Err(RecvError::Closed) => return None,
+            };
+            Some((frame, next))
+        });
+        Ok(before.chain(after).boxed())
+    }
+
+    async fn ended(&self, ctx: &Ctx, run_id: Uuid) -> Result<Option<String>> {
+        let status = self.status(ctx, run_id).await?;
+        let over = status.is_final() || status == RunStatus::Paused;
+        Ok(over.then(|| status.as_str().to_owned()))
+    }
+}
+
+impl RunsLive {
+    async fn status(&self, ctx: &Ctx, run_id: Uuid) -> Result<RunStatus> {
+        ctx.require("runs:read")?;
+        self.0.wait_end(ctx, run_id, Duration::ZERO).await
     }
 }
 
@@ -234,6 +273,7 @@ impl App {
             mcp_allowed_hosts: Vec::new(),
             max_streams_per_tenant: config.limits.event_streams,
             page: Some(web::page),
+            watch: Some(Arc::new(RunsLive(self.engine.clone()))),
             tasks: self.streams.clone(),
             shutdown: self.going_down.clone(),
         }

@@ -320,6 +320,7 @@ fn patches() -> Vec<Operation> {
             .about("Changes projects and tasks together or not at all. Answers the id by which the set is undone.")
             .permission("patches:write")
             .rest(Method::POST, "/patches")
+            .previewed_by("patches.preview")
             .handle(|tx: Tx, input: Arc<PatchSet>| async move {
                 apply(&tx, &input).await.map(Outcome::Done)
             }),
