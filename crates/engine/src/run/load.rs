@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::run::entity::{queue, run};
 use crate::run::journal;
 use crate::run::model::{RunStatus, WorkflowRef};
-use crate::run::state::{RunHead, RunState};
+use crate::run::state::{Row, RunHead, RunState};
 use std::sync::Arc;
 use synapscale_core::{Actor, ActorKind, Error, Result, TenantId};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
@@ -13,6 +13,11 @@ use uuid::Uuid;
 
 /// The run as its journal tells it, with the signals counted so far.
 pub(crate) async fn load(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<RunState> {
+    Ok(with_rows(engine, tx, run_id).await?.0)
+}
+
+/// As [`load`], with the journal's rows.
+pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<(RunState, Vec<Row>)> {
     let row = tx
         .find::<run::Entity>()
         .filter(run::Column::Id.eq(run_id))
@@ -56,7 +61,7 @@ pub(crate) async fn load(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<RunSt
     state.work_ms = row.work_ms;
     state.started_at = row.started_at;
     state.signals_seen = signals;
-    Ok(state)
+    Ok((state, rows))
 }
 
 /// The workflow that a row names.

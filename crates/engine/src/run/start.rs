@@ -3,7 +3,7 @@
 use crate::engine::{Engine, RUNS};
 use crate::run::events::RunStarted;
 use crate::run::model::{NewRun, RunStatus, Started};
-use crate::run::state::{RunHead, RunState};
+use crate::run::state::{Row, RunHead, RunState};
 use crate::run::{burst, drive, journal, persist, signal};
 use serde_json::Value;
 use std::sync::Arc;
@@ -20,6 +20,11 @@ impl Engine {
     /// # Errors
     /// `not_found` for the graph or the trigger, `invalid` for an input that breaks the graph's schema, `too_large`.
     pub async fn start(&self, tx: &Tx, new: NewRun) -> Result<Started> {
+        self.start_with(tx, new, Vec::new()).await
+    }
+
+    /// As [`Engine::start`], with steps that are over already.
+    pub(crate) async fn start_with(&self, tx: &Tx, new: NewRun, done: Vec<Row>) -> Result<Started> {
         if journal::is_larger(&new.input, MAX_INPUT) {
             return Err(Error::too_large("run's input", "1 MiB"));
         }
@@ -46,6 +51,10 @@ impl Engine {
         };
         let ctx = self.run_ctx(&head).await?;
         let mut state = RunState::new(head);
+        let now = tx.ctx().clock().now();
+        for row in done {
+            state.record(row.key, row.attempt, row.what, now);
+        }
         tell_start(tx, &state);
         // A worker without room leaves the run to the queue, and with it every call to the outside.
         let slot = self.slot();

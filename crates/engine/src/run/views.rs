@@ -3,7 +3,7 @@
 use crate::engine::{Engine, RUNS};
 use crate::graph::StepKey;
 use crate::run::entity::{approval, run};
-use crate::run::load::{actor, load};
+use crate::run::load::{actor, with_rows};
 use crate::run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, Response, RunFilter, RunStatus, RunView, StepStatus,
     StepView,
@@ -71,8 +71,7 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn steps(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<StepView>> {
-        let state = load(self, tx, run_id).await?;
-        let rows = journal::load(tx, run_id, &state.head.graph).await?;
+        let (state, rows) = with_rows(self, tx, run_id).await?;
         // By node; behind it its children in the order in which they began.
         let mut steps: BTreeMap<(usize, usize), StepView> = (0..state.head.graph.len())
             .map(|node| ((node, 0), pending(&state, node)))

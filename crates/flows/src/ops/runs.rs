@@ -17,6 +17,7 @@ pub(super) fn all(flows: &Flows) -> Vec<Operation> {
         get(flows.clone()),
         steps(flows.clone()),
         cancel(flows.clone()),
+        rerun(flows.clone()),
     ]
 }
 
@@ -132,6 +133,32 @@ fn cancel(flows: Flows) -> Operation {
             async move {
                 let reason = input.reason.as_deref().unwrap_or_default();
                 flows.engine()?.cancel(&tx, input.run_id, reason).await.map(Done)
+            }
+        })
+}
+
+/// Which run to run again, and from where.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rerun {
+    /// The run's id.
+    pub run_id: Uuid,
+    /// The node to go on from: what came before it is taken over and not done again. The whole run unless given.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 48))]
+    pub from_node: Option<String>,
+}
+
+fn rerun(flows: Flows) -> Operation {
+    Operation::write("runs.rerun", "Run a run again")
+        .about("Starts a new run with an ended run's input, on the same version: whole, or from one of its nodes on with what came before taken over.")
+        .permission("workflows:run")
+        .rest(Method::POST, "/runs/{run_id}/rerun")
+        .handle(move |tx: Tx, input: Arc<Rerun>| {
+            let flows = flows.clone();
+            async move {
+                let from = input.from_node.as_deref();
+                flows.engine()?.rerun(&tx, input.run_id, from).await.map(Done)
             }
         })
 }

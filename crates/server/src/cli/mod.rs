@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod failure;
 mod follow;
+mod llm;
 mod ops;
 mod output;
 mod run;
@@ -82,6 +83,9 @@ enum Command {
     /// What only whoever owns the data may do
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Models and their providers
+    #[command(subcommand)]
+    Llm(llm::Llm),
     /// Migrate and check the database
     Db(db::Db),
     /// Look whether everything is in place
@@ -124,6 +128,7 @@ async fn dispatch(command: Command) -> Outcome {
         Command::Call(command) => command.run().await,
         Command::Ops(command) => command.run().await,
         Command::Admin(command) => command.run().await,
+        Command::Llm(command) => command.run().await,
         Command::Db(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
     }
