@@ -11,6 +11,7 @@ mod unfold;
 
 pub use engine::{Engine, EngineConfig, Principals, RUNS};
 pub use nodes::Catalog;
+pub use run::direct::whose;
 pub use run::job::Job;
 pub use run::live::{Listener, Live, LiveChunk, Place};
 pub use run::model::{

@@ -233,7 +233,7 @@ fn outcome(run: RunView) -> Result<Value> {
 
 /// As whom the run acts. What an agent or a bot may do was settled when its call was admitted; the run has the present
 /// permissions of whoever it acts for.
-fn whose(ctx: &Ctx) -> (Actor, Option<Actor>) {
+pub fn whose(ctx: &Ctx) -> (Actor, Option<Actor>) {
     match (ctx.actor().kind, ctx.principal()) {
         (ActorKind::Agent | ActorKind::Bot, Some(person)) => (person, None),
         (_, person) => (ctx.actor(), person),

@@ -32,6 +32,23 @@ impl Engine {
         view(tx, row(tx, run_id).await?).await
     }
 
+    /// Where these runs stand, and why those that failed did. Those that are not there are left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn statuses(&self, tx: &Tx, ids: &[Uuid]) -> Result<Vec<(Uuid, RunStatus, Option<Value>)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = tx.find::<run::Entity>();
+        let rows = query
+            .filter(run::Column::Id.is_in(ids.iter().copied()))
+            .rows(tx)
+            .await?;
+        let told = |row: run::Model| (row.id, RunStatus::parse(&row.status), row.error);
+        Ok(rows.into_iter().map(told).collect())
+    }
+
     /// Runs, the newest first. Inputs and outputs stay out of lists.
     ///
     /// # Errors
