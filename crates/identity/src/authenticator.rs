@@ -11,6 +11,7 @@ use crate::sign_in::Strangers;
 use crate::standing::{self, KeyHolder};
 use crate::token::TokenHash;
 use browser::{Family, SessionHolder};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Actor, ActorKind, Ctx, Error, ErrorKind, Grants, Origin, Result, TenantId};
@@ -176,6 +177,19 @@ impl Authenticator {
         let keys = self.0.uses.flush(&self.0.store, &system).await?;
         let sessions = self.0.session_uses.flush(&self.0.store, &system).await?;
         Ok(keys + sessions)
+    }
+
+    /// What people call those of `users` who are members of the caller's workspace.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn names(&self, ctx: &Ctx, users: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+        let users: Arc<[Uuid]> = users.into();
+        let read = self.0.store.read(ctx, |tx| {
+            let users = users.clone();
+            async move { crate::members::names(&tx, &users).await }
+        });
+        read.await
     }
 
     /// What the server's secrets are sealed by and its tokens signed with.

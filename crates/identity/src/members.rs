@@ -3,7 +3,7 @@
 use crate::api_keys;
 use crate::authenticator::Authenticator;
 use crate::caller;
-use crate::entity::membership;
+use crate::entity::{membership, user};
 use crate::events::{MemberAdded, MemberRemoved as MemberRemovedEvent, MemberUpdated};
 use crate::model::{AddMember, MemberRemoved, MemberView};
 use crate::password;
@@ -78,6 +78,24 @@ pub async fn list(tx: &Tx, query: &PageQuery) -> Result<Page<MemberView>> {
         .filter_map(|row| users.remove(&row.user_id).map(|user| MemberView::of(row, user)))
         .collect::<Result<Vec<_>>>()?;
     Ok(Page { items, next_cursor })
+}
+
+/// What people call those of `users` who are members here: the full name, else what stands before the address's `@`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn names(tx: &Tx, wanted: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+    let members = tx
+        .find::<membership::Entity>()
+        .filter(membership::Column::UserId.is_in(wanted.iter().copied()))
+        .rows(tx)
+        .await?;
+    let users = users::by_ids(tx, members.iter().map(|row| row.user_id)).await?;
+    let name = |user: user::Model| {
+        let short = user.email.split('@').next().unwrap_or_default().to_owned();
+        (user.id, user.full_name.unwrap_or(short))
+    };
+    Ok(users.into_iter().map(name).collect())
 }
 
 /// Makes somebody a member, and a user if nobody knows the address. There is no e-mail yet that would ask them.

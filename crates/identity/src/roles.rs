@@ -31,6 +31,7 @@ const VIEWER: &[&str] = &[
     "workflows:read",
     "runs:read",
     "models:read",
+    "agents:read",
     "approvals:read",
     "hooks:read",
     "events:read",
@@ -46,6 +47,7 @@ const MEMBER: &[&str] = &[
     "runs:*",
     "approvals:decide",
     "llm:chat",
+    "agents:run",
     "usage:read",
 ];
 

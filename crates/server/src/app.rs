@@ -12,9 +12,11 @@ use axum::Router;
 use futures::{StreamExt, stream};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use synapscale_agents::{Agents, People};
 use synapscale_api::{ApiConfig, Authenticate, Frames, Toolset, Watch};
 use synapscale_core::{Actor, Channel, Clock, Ctx, Error, Origin, Result, TenantId};
 use synapscale_engine::outbound::{Outbound, OutboundPolicy};
@@ -60,6 +62,10 @@ const MCP_TOOLSETS: &[Toolset] = &[
     Toolset {
         name: "flows",
         nouns: &["workflows", "runs", "approvals", "hooks"],
+    },
+    Toolset {
+        name: "agents",
+        nouns: &["agents", "conversations"],
     },
     Toolset {
         name: "models",
@@ -122,6 +128,16 @@ impl Principals for PresentGrants {
         };
         let theirs = self.0.ctx_for_principal(tenant, other, origin).await?;
         Ok(ctx.on_behalf_of(other, theirs.grants()))
+    }
+}
+
+/// The names of people, for conversations.
+struct Names(Authenticator);
+
+#[async_trait]
+impl People for Names {
+    async fn names(&self, ctx: &Ctx, users: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+        self.0.names(ctx, users).await
     }
 }
 
@@ -215,11 +231,18 @@ impl App {
         let migrations = ready_schema(&config, &store, &modules).await?;
         let rates = config.limits.rates();
         let gate = Gate::new(modules.registry()?, store.clone(), GateConfig { rates });
-        let engine = engine(&config, &gate, &modules.auth, Vec::new())?;
+        let engine = engine(&config, &gate, &modules.auth, Agents::kinds())?;
         modules.flows.attach(engine.clone(), store.secrets().clone());
         modules
             .models
             .attach(store.clock().clone(), models_config(&config))?;
+        modules.agents.connect(
+            engine.clone(),
+            modules.models.clone(),
+            gate.tools(),
+            Arc::new(Names(modules.auth.clone())),
+            gate.registry().clone(),
+        );
 
         let worker = config.roles.worker.then(|| engine.clone());
         let readiness = Readiness::new(store, worker, config.data.clone(), migrations);

@@ -1,6 +1,7 @@
 //! The one list of modules. A new domain is one line here.
 
 use std::sync::Arc;
+use synapscale_agents::Agents;
 use synapscale_core::{Error, Result};
 use synapscale_engine::Engine;
 use synapscale_flows::Flows;
@@ -17,6 +18,8 @@ pub struct Modules {
     pub auth: Authenticator,
     /// Workflows; the engine is attached once it stands.
     pub flows: Flows,
+    /// Agents and conversations; the engine is attached once it stands.
+    pub agents: Agents,
     /// The model service; its settings are attached once they are known.
     pub models: Models,
 }
@@ -26,6 +29,7 @@ impl Modules {
     pub fn new(store: &Store) -> Self {
         let auth = Authenticator::new(store.clone());
         let flows = Flows::new();
+        let agents = Agents::new();
         let models = Models::unattached(store.clone());
         let list = vec![
             synapscale_ops::module(),
@@ -34,11 +38,13 @@ impl Modules {
             models.module(),
             synapscale_work::module(),
             flows.module(),
+            agents.module(),
         ];
         Modules {
             list,
             auth,
             flows,
+            agents,
             models,
         }
     }

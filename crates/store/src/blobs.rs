@@ -118,6 +118,17 @@ impl Tx {
             .map_err(Error::from)?;
         Ok(plain.to_vec())
     }
+
+    /// Deletes blobs of this tenant, with the rows that owned them. One that is not there is no fault.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_blobs(&self, ids: &[Uuid]) -> Result<()> {
+        let gone = self
+            .delete::<entity::Entity>()
+            .filter(entity::Column::Id.is_in(ids.iter().copied()));
+        self.run_delete(gone).await.map(|_| ())
+    }
 }
 
 /// The smallest statement that reaches the database.

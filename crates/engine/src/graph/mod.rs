@@ -73,3 +73,21 @@ pub fn pin(file: &Value, graph: &CompiledGraph) -> Value {
     }
     file
 }
+
+/// Whether `schema`, which is at most [`MAX_DEPTH`] levels deep, is a JSON Schema that can be run on anybody's behalf: one
+/// that compiles, refers to nothing outside and stays small with its references written out.
+///
+/// # Errors
+/// The first fault, with its pointer into the schema.
+pub fn check_json_schema(schema: &Value) -> Result<(), synapscale_core::FieldError> {
+    let mut problems = Problems::default();
+    config::input_check(schema, "", &mut problems);
+    match problems.into_vec().into_iter().next() {
+        None => Ok(()),
+        Some(problem) => Err(synapscale_core::FieldError {
+            pointer: problem.pointer,
+            code: problem.code.into(),
+            message: problem.message,
+        }),
+    }
+}

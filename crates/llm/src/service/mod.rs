@@ -15,7 +15,7 @@ mod routes;
 pub mod usage;
 pub mod view;
 
-pub use chat::{AttemptView, ChatAnswer, OpSink};
+pub use chat::{AttemptView, ChatAnswer, ChatMessage, OpSink};
 pub use net::{AddressPolicy, Allowed};
 pub use probe::ProviderTest;
 pub use usage::query::{UsageSum, UsageSummary, UsageView};

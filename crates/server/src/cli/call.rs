@@ -20,7 +20,7 @@ Examples:
 pub struct Call {
     /// The operation, such as tasks.list
     operation: String,
-    /// The input: JSON, @FILE, or - for the standard input; an empty object unless given
+    /// The input: JSON, @FILE (JSON, or YAML by its name), or - for the standard input; an empty object unless given
     #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}")]
     input: String,
     /// Makes the same call again give the first one's answer, for a day

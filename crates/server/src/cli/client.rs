@@ -11,6 +11,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use synapscale_core::{Error, Result};
+use synapscale_flows::parse_yaml;
 use synapscale_ops::Envelope;
 use zeroize::Zeroizing;
 
@@ -319,6 +320,11 @@ pub fn read_json(text: &str) -> Result<Value, Failure> {
         (_, Some(path)) => (path.to_owned(), read_file(Path::new(path))?),
         _ => ("--input".to_owned(), text.as_bytes().to_vec()),
     };
+    if source.ends_with(".yaml") || source.ends_with(".yml") {
+        let text =
+            String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{source} is no text in UTF-8.")))?;
+        return parse_yaml(&text).map_err(Failure::from);
+    }
     serde_json::from_slice(&bytes)
         .map_err(|error| Failure::usage(format!("{source} is not valid JSON: {error}.")))
 }

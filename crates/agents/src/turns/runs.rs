@@ -1,0 +1,126 @@
+//! Agents in the engine: the runs that answer in conversations, and those that work on a task of their own.
+
+use crate::needs::{NewReply, RunStanding, RunState, Turns};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use synapscale_core::Result;
+use synapscale_engine::{Engine, NewRun, RunStatus, Started, whose};
+use synapscale_store::Tx;
+use uuid::Uuid;
+
+/// Somebody waits for a reply: it goes before background work.
+const PRIORITY: i64 = 10;
+
+/// The tool loop as the domain wants it.
+pub(crate) struct EngineTurns(pub Engine);
+
+#[async_trait]
+impl Turns for EngineTurns {
+    async fn start(&self, tx: &Tx, reply: NewReply) -> Result<Uuid> {
+        let input = json!({
+            "agent": reply.agent_id,
+            "version": reply.version,
+            "reply_id": reply.message_id,
+            "conversation_id": reply.conversation_id,
+        });
+        let started = start(&self.0, tx, &reply_graph(), input, Some(reply.message_id)).await?;
+        Ok(started.run_id)
+    }
+
+    async fn stop(&self, tx: &Tx, run_id: Uuid, reason: &str) -> Result<()> {
+        match self.0.cancel(tx, run_id, reason).await {
+            Err(error) if matches!(error.code(), "run_finished" | "not_found") => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    fn said(&self, run_id: Uuid) -> Option<String> {
+        self.0.live().text(run_id)
+    }
+
+    async fn states(&self, tx: &Tx, runs: &[Uuid]) -> Result<HashMap<Uuid, RunState>> {
+        let found = self.0.statuses(tx, runs).await?;
+        let state = |(id, status, error): (Uuid, RunStatus, Option<Value>)| {
+            let status = standing(status);
+            (id, RunState { status, error })
+        };
+        Ok(found.into_iter().map(state).collect())
+    }
+}
+
+fn standing(status: RunStatus) -> RunStanding {
+    match status {
+        RunStatus::Queued | RunStatus::Running => RunStanding::Running,
+        RunStatus::Waiting => RunStanding::Waiting,
+        RunStatus::Succeeded => RunStanding::Succeeded,
+        RunStatus::Failed | RunStatus::Paused => RunStanding::Failed,
+        RunStatus::Cancelled => RunStanding::Cancelled,
+    }
+}
+
+/// Starts a run of one of this domain's own graphs, as the caller.
+async fn start(engine: &Engine, tx: &Tx, graph: &Value, input: Value, id: Option<Uuid>) -> Result<Started> {
+    let graph_id = engine.put_graph(tx, graph).await?;
+    let (principal, on_behalf_of) = whose(tx.ctx());
+    let new = NewRun {
+        id,
+        graph_id,
+        trigger: "start".to_owned(),
+        input,
+        workflow: None,
+        principal,
+        on_behalf_of,
+        priority: PRIORITY,
+        correlation: Some(tx.ctx().correlation()),
+    };
+    engine.start(tx, new).await
+}
+
+/// Starts an agent on a task.
+///
+/// # Errors
+/// When the run cannot be started.
+pub(crate) async fn start_task(engine: &Engine, tx: &Tx, input: Value) -> Result<Started> {
+    start(engine, tx, &task_graph(), input, None).await
+}
+
+fn reply_graph() -> Value {
+    json!({
+        "name": "reply",
+        "title": "An agent replies",
+        "nodes": {
+            "start": { "kind": "trigger.manual@1" },
+            "agent": {
+                "kind": "agent.reply@1",
+                "after": "start",
+                "with": {
+                    "agent": "{{ input.agent }}",
+                    "version": "{{ input.version }}",
+                    "reply_id": "{{ input.reply_id }}",
+                },
+            },
+        },
+    })
+}
+
+fn task_graph() -> Value {
+    json!({
+        "name": "agent-task",
+        "title": "An agent works on a task",
+        "nodes": {
+            "start": { "kind": "trigger.manual@1" },
+            "agent": {
+                "kind": "agent@1",
+                "after": "start",
+                "with": {
+                    "agent": "{{ input.agent }}",
+                    "version": "{{ input.version ?? null }}",
+                    "input": "{{ input.input }}",
+                    "data": "{{ input.data ?? null }}",
+                    "on_stop": "continue",
+                },
+            },
+        },
+    })
+}
