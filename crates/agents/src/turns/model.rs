@@ -139,9 +139,13 @@ async fn plan(
 
 /// What is wrong with a call's arguments, in words for the model.
 fn faults(error: &Error) -> String {
-    let mut words = error.message().to_owned();
-    for field in error.fields() {
-        words.push_str(&format!("\n{}: {}", field.pointer, field.message));
+    match error.fields() {
+        [] => error.message().to_owned(),
+        fields => {
+            let lines = fields
+                .iter()
+                .map(|field| format!("{}: {}", field.pointer, field.message));
+            lines.collect::<Vec<_>>().join("\n")
+        }
     }
-    words
 }

@@ -1,6 +1,7 @@
 //! The product as its users meet it: the real binary, real databases, real connections.
 
 mod adding;
+mod agents;
 mod bad_input;
 mod crash;
 mod foreign;

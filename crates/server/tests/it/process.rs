@@ -111,6 +111,7 @@ impl Server {
             .args(["serve", "--profile", "staging", "--listen", &listen])
             .args(args)
             .env("SYNAPSCALE_HTTP_ALLOW", "127.0.0.1")
+            .env("SYNAPSCALE_LLM_ALLOW", "127.0.0.1")
             .env("SYNAPSCALE_DATA", data)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
