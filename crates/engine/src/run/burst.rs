@@ -21,8 +21,9 @@ use uuid::Uuid;
 
 /// Most steps of one burst.
 const MAX_STEPS: usize = 256;
-/// Tries that a call has whose worker died during it, whatever the policy says.
-const LOST_TRIES: u32 = 3;
+/// Tries that a call has whose worker died during it, whatever the policy says: a long call may well see several workers go,
+/// and one that always brings its worker down must come to an end.
+const LOST_TRIES: u32 = 10;
 /// A burst that has taken this long commits what it has: on SQLite it holds the only writer.
 const MAX_TIME: Duration = Duration::from_millis(200);
 

@@ -2,6 +2,7 @@
 
 mod adding;
 mod agents;
+mod agents_killed;
 mod bad_input;
 mod crash;
 mod foreign;
