@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test bench lint lint-all fmt deny tidy clean-data
+.PHONY: help run demo build test bench bench-web lint lint-all fmt deny tidy clean-data
 
 DATA ?= ./data
 LISTEN ?= 127.0.0.1:8080
@@ -38,6 +38,12 @@ test: ## Run all tests on SQLite and PostgreSQL (ARGS="-p synapscale-store")
 
 bench: ## Measure the release build
 	@scripts/bench.sh $(ARGS)
+
+bench-web: ## Measure the pages with 10,000 runs and 20,000 tasks in Chromium
+	@scripts/prereq.sh
+	@scripts/web.sh
+	cargo build --release -p synapscale-server
+	@scripts/browser.sh scale $(ARGS)
 
 lint: ## Check formatting, clippy's rulebook and the house rules
 	@scripts/prereq.sh lint

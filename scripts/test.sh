@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All tests, on SQLite and on PostgreSQL, then the house rules. Arguments go to the test runner:
+# All tests, on SQLite and on PostgreSQL, then the pages in a browser and the house rules. Arguments go to the runner of
+# the Rust tests, and leave the browser out:
 #
 #   make test
 #   make test ARGS="-p synapscale-store"
@@ -74,5 +75,8 @@ else
   echo "test: cargo-nextest is not installed (cargo install cargo-nextest --locked); using cargo test"
   cargo test --no-fail-fast ${scope[@]+"${scope[@]}"} "$@"
 fi
+
+# The tests above built the server that the browser is pointed at.
+if (($# == 0)); then scripts/browser.sh; fi
 
 cargo run --quiet -p xtask -- tidy

@@ -103,10 +103,9 @@ function WorkspaceMenu() {
   return (
     <Menu
       trigger={
-        <button type="button" className="workspace" aria-label={`Workspace ${workspace.name}`}>
-          <span className="mark" aria-hidden>
-            {workspace.name.slice(0, 1).toUpperCase()}
-          </span>
+        <button type="button" className="workspace">
+          <span className="hidden-text">Workspace </span>
+          <span className="mark" data-letter={workspace.name.slice(0, 1).toUpperCase()} aria-hidden />
           <span className="grow clip nav-label">{workspace.name}</span>
           <ChevronsUpDown className="nav-label" aria-hidden />
         </button>
@@ -144,8 +143,9 @@ export function UserMenu() {
     <Menu
       side="top"
       trigger={
-        <button type="button" className="button small quiet user" aria-label={`You: ${user.email}`}>
+        <button type="button" className="button small quiet user">
           <UserRound aria-hidden />
+          <span className="hidden-text">You: </span>
           <span className="clip nav-label">{user.display_name || user.email}</span>
         </button>
       }

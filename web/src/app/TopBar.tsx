@@ -36,9 +36,10 @@ export function TopBar({ onSearch }: { onSearch: () => void }) {
           {waiting} {phone ? <span className="hidden-text">waiting</span> : "waiting"}
         </Link>
       )}
-      <button type="button" className="button small search" onClick={onSearch} aria-label="Search pages and operations">
+      <button type="button" className="button small search" onClick={onSearch}>
         <Search aria-hidden />
-        {!phone && <span className="faint">Search</span>}
+        <span className={phone ? "hidden-text" : "faint"}>Search</span>
+        <span className="hidden-text"> pages and operations</span>
         {!phone && <Keys keys="mod+k" />}
       </button>
       {phone && <UserMenu />}

@@ -11,6 +11,7 @@ import {
   ReactFlow,
   ReactFlowProvider,
   useReactFlow,
+  useStore,
 } from "@xyflow/react";
 import {
   Bot,
@@ -67,23 +68,29 @@ const ICONS: Record<string, LucideIcon> = {
   agent: Bot,
 };
 
+/** From so far away no word can be read; the boxes alone are drawn at once, however many there are. */
+const FAR_ZOOM = 0.3;
+
 const Step = memo(function Step({ data, selected }: NodeProps<StepNode>) {
   const word = kindWord(data.kind);
   const Icon = data.kind.startsWith("trigger.") ? Zap : (ICONS[word] ?? SquareFunction);
   const { light } = data;
+  const far = useStore((state) => state.transform[2] < FAR_ZOOM);
   return (
     <div
       className={`step${light ? ` tone-edge-${toneOf(light.status)} is-${light.status}` : ""}${selected ? " selected" : ""}`}
     >
       <Handle type="target" position={Position.Left} isConnectable={false} />
-      <Icon className="step-kind" aria-hidden />
-      <div className="grow">
-        <div className="clip step-name">{data.label}</div>
-        <div className="clip step-note">
-          {light && light.status !== "pending" ? statusLine(light) : (data.note ?? word)}
+      {!far && <Icon className="step-kind" aria-hidden />}
+      {!far && (
+        <div className="grow">
+          <div className="clip step-name">{data.label}</div>
+          <div className="clip step-note">
+            {light && light.status !== "pending" ? statusLine(light) : (data.note ?? word)}
+          </div>
         </div>
-      </div>
-      {light && light.status !== "pending" && <StatusIcon status={light.status} />}
+      )}
+      {!far && light && light.status !== "pending" && <StatusIcon status={light.status} />}
       <Handle type="source" position={Position.Right} isConnectable={false} />
     </div>
   );
@@ -140,7 +147,7 @@ function Drawn({ model, lights, chosen, onChoose }: GraphProps) {
         colorMode={isDark() ? "dark" : "light"}
         fitView={whole}
         fitViewOptions={{ maxZoom: 1, padding: 0.08 }}
-        onInit={(flow) => !whole && void flow.setViewport(startView(places))}
+        onInit={(flow) => !whole && void flow.setViewport(startView(places, chosen ?? stands(lights), box.current))}
         minZoom={0.05}
         maxZoom={1.5}
         onlyRenderVisibleElements={large}
@@ -172,13 +179,31 @@ function fitsWhole(places: Places, width = Number.POSITIVE_INFINITY): boolean {
   return right * LEAST_ZOOM <= width;
 }
 
-/** A large graph is too small to read as a whole; one begins where it begins. */
-function startView(places: Places) {
-  const first = Object.values(places).reduce((a, b) => (b.x < a.x ? b : a), { x: Number.POSITIVE_INFINITY, y: 0 });
-  const height = document.querySelector(".graph")?.clientHeight ?? 0;
+/** What one looks for first in a run. */
+const FIRST_SEEN: readonly StepStatus[] = ["failed", "waiting", "running"];
+
+/** The step at which a run stands; none when it is through. */
+function stands(lights: GraphProps["lights"]): string | undefined {
+  const all = [...(lights ?? [])];
+  for (const status of FIRST_SEEN) {
+    const found = all.find(([, light]) => light.status === status);
+    if (found) return found[0];
+  }
+  return undefined;
+}
+
+/** A large graph is too small to read as a whole: one begins at what matters, else where the graph begins. */
+function startView(places: Places, matters: string | undefined, box: HTMLElement | null) {
+  const [width, height] = [box?.clientWidth ?? 0, box?.clientHeight ?? 0];
+  const at = places[matters ?? ""];
+  const left = Math.min(...Object.values(places).map((place) => place.x));
+  const first = Object.values(places).filter((place) => place.x === left);
+  const y = at?.y ?? first.reduce((sum, place) => sum + place.y, 0) / first.length;
+  const beginning = START_MARGIN_PX - left * START_ZOOM;
   return {
-    x: START_MARGIN_PX - first.x * START_ZOOM,
-    y: height / 2 - (first.y + NODE_HEIGHT / 2) * START_ZOOM,
+    // Nothing lies before the beginning, so the view does not either.
+    x: at ? Math.min(beginning, width / 2 - (at.x + NODE_WIDTH / 2) * START_ZOOM) : beginning,
+    y: height / 2 - (y + NODE_HEIGHT / 2) * START_ZOOM,
     zoom: START_ZOOM,
   };
 }

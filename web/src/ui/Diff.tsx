@@ -109,7 +109,8 @@ const SIGNS = { same: " ", removed: "−", added: "+" };
 function Lines({ before, after }: { before: string; after: string }) {
   const lines = useMemo(() => lineDiff(before, after).map((line, index) => ({ ...line, index })), [before, after]);
   return (
-    <div className="diff-lines">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keys have to reach it.
+    <div className="diff-lines" role="region" aria-label="Lines" tabIndex={0}>
       {lines.map((line) => (
         <div key={line.index} className={line.kind}>
           {SIGNS[line.kind]} {line.text}

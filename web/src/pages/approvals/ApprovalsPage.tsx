@@ -33,7 +33,6 @@ const COLUMNS: Column<Approval>[] = [
     title: "Until",
     width: "88px",
     num: true,
-    phone: true,
     cell: (approval) => <Time at={approval.decided_at ?? approval.deadline} />,
   },
 ];

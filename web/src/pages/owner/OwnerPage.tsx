@@ -60,7 +60,7 @@ function Gone() {
     <Card title="This link no longer opens anything">
       <p className="muted">
         An owner link works once, for a short time, and is not kept when the page is reloaded. Nothing is lost: open the
-        link again, or make another on the server with <code>synapscale admin</code>.
+        link again, or make another on the server with <code>synapscale admin owner-link</code>.
       </p>
       <Link to="/sign-in" className="button">
         Sign in instead

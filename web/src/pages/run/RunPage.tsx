@@ -74,7 +74,9 @@ function Shown({ run }: { run: Run }) {
         {showGraph && (
           <div className={`run-graph${view === "steps" ? " low" : ""}`}>
             <Suspense fallback={<div className="graph-wait" />}>
-              {steps.isPending || file.isLoading ? null : (
+              {steps.isPending || file.isLoading ? (
+                <div className="graph-wait" />
+              ) : (
                 <Graph model={model} lights={lights} chosen={search.step} onChoose={choose} />
               )}
             </Suspense>

@@ -39,7 +39,8 @@ const COLUMNS: Column<Run>[] = [
 ];
 
 function Name({ run }: { run: Run }) {
-  const error = errorOf(run.error);
+  // That somebody cancelled it is no fault, and its state says so already.
+  const error = run.status === "cancelled" ? undefined : errorOf(run.error);
   return (
     <div className="bar">
       <Link to="/runs/$runId" params={{ runId: run.id }} className="clip run-name">

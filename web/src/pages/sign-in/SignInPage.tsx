@@ -23,7 +23,7 @@ export function SignInPage() {
         <SignInForm />
         <p className="muted">
           The first owner signs in by the link that the server prints when it starts. Lost it? Run{" "}
-          <code>synapscale admin</code> on the server for another.
+          <code>synapscale admin owner-link</code> on the server for another.
         </p>
       </div>
     </main>

@@ -14,6 +14,9 @@ export type TaskFields = NonNullable<NonNullable<PatchSet["task_patches"]>[numbe
 /** The server takes no more patches in one set. */
 const MOST_PATCHES = 500;
 
+/** The last change of one's own to a task that is still under way. */
+const underWay = new Map<string, Promise<unknown>>();
+
 export async function applySet(set: PatchSet): Promise<PatchResult> {
   return take(api.POST("/patches", { body: set }));
 }
@@ -21,15 +24,35 @@ export async function applySet(set: PatchSet): Promise<PatchResult> {
 export function useTaskActions() {
   const client = useQueryClient();
   return useMemo(() => {
-    /** Sets fields of one or several tasks. */
+    /**
+     * Sets fields of one or several tasks. It is shown at once, and sent when one's own changes before it are through:
+     * held against the revision from before those, it would be refused.
+     */
     async function edit(tasks: readonly Task[], fields: TaskFields, label: string): Promise<boolean> {
       const some = tasks.slice(0, MOST_PATCHES);
-      const before = some.map((task) => cachedTask(client, task.id) ?? task);
-      for (const task of some) changeTask(client, task.id, (known) => ({ ...known, ...(fields as Partial<Task>) }));
+      const before = show(some, fields);
+      const earlier = some.map((task) => underWay.get(task.id)).filter((each) => each !== undefined);
+      const sent = earlier.length
+        ? Promise.all(earlier).then(() => send(tasks, fields, label, show(some, fields)))
+        : send(tasks, fields, label, before);
+      for (const task of some) underWay.set(task.id, sent);
+      const done = await sent;
+      for (const task of some) if (underWay.get(task.id) === sent) underWay.delete(task.id);
+      return done;
+    }
+
+    /** Puts the fields into what is shown; answers what was shown before. */
+    function show(tasks: readonly Task[], fields: TaskFields): Task[] {
+      const before = tasks.map((task) => cachedTask(client, task.id) ?? task);
+      for (const task of tasks) changeTask(client, task.id, (known) => ({ ...known, ...(fields as Partial<Task>) }));
+      return before;
+    }
+
+    async function send(tasks: readonly Task[], fields: TaskFields, label: string, before: Task[]): Promise<boolean> {
       try {
         // Only a single edit is held to what was seen: of many, each is meant whatever else it says.
-        const seen = some.length === 1 ? before[0]?.revision : undefined;
-        const task_patches = some.map((task) => ({
+        const seen = before.length === 1 ? before[0]?.revision : undefined;
+        const task_patches = before.map((task) => ({
           op: "update" as const,
           task_id: task.id,
           body: fields,

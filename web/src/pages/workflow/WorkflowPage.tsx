@@ -148,7 +148,7 @@ function View({ detail, search, go }: ViewProps) {
     default:
       return (
         <div className="workflow-graph">
-          <Suspense fallback={null}>
+          <Suspense fallback={<div className="graph-wait" />}>
             <Graph model={model} chosen={search.node} onChoose={(node) => go({ node, start: undefined })} />
           </Suspense>
         </div>
