@@ -185,7 +185,9 @@ impl Authenticator {
     /// When the database fails.
     pub async fn names(&self, ctx: &Ctx, users: &[Uuid]) -> Result<HashMap<Uuid, String>> {
         let users: Arc<[Uuid]> = users.into();
-        let read = self.0.store.read(ctx, |tx| {
+        // Names stand in the users' table, which belongs to no workspace; who is a member here is looked up first.
+        let elevated = ctx.elevated();
+        let read = self.0.store.read(&elevated, |tx| {
             let users = users.clone();
             async move { crate::members::names(&tx, &users).await }
         });

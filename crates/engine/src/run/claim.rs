@@ -15,12 +15,21 @@ use uuid::Uuid;
 
 /// Most runs taken at once.
 const BATCH: usize = 32;
+/// A run that was in hand at so many deaths of workers in a row may be their cause. Somebody who kills the process, or a
+/// machine that goes, leaves the same traces; so a suspect is taken alone, and has three more tries.
+const SUSPECT: i64 = MAX_CRASHES - 3;
 
 struct Claimed {
     tenant: TenantId,
     run_id: Uuid,
     epoch: i64,
     crashes: i64,
+}
+
+impl Claimed {
+    fn is_suspect(&self) -> bool {
+        self.crashes >= SUSPECT
+    }
 }
 
 /// On SQLite one process owns the file, so every lease found at its start is a dead process's.
@@ -77,14 +86,14 @@ pub(crate) async fn claim(engine: &Engine) -> Result<(Vec<Held>, Duration)> {
             async move { take(&engine, &tx, limit).await }
         })
         .await?;
-    let full = claimed.len() as u64 == limit;
+    let more = claimed.len() as u64 == limit || claimed.iter().any(Claimed::is_suspect);
     let mut held = Vec::new();
     for (claimed, slot) in claimed.into_iter().zip(slots) {
         if let Some(run) = bring_back(engine, claimed, slot).await {
             held.push(run);
         }
     }
-    Ok((held, if full { Duration::ZERO } else { next }))
+    Ok((held, if more { Duration::ZERO } else { next }))
 }
 
 /// Whether something is due, and how long until something may be.
@@ -132,9 +141,13 @@ async fn take(engine: &Engine, tx: &Tx, limit: u64) -> Result<Vec<Claimed>> {
         ready = ready.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     }
     let lease = chrono::Duration::from_std(engine.config().lease).unwrap_or(chrono::Duration::seconds(30));
-    let mut claimed = Vec::new();
+    let mut claimed: Vec<Claimed> = Vec::new();
     for row in ready.rows(tx).await? {
         let crashes = row.crashes + i64::from(row.owner.is_some());
+        // One that may bring the worker down is taken alone: the others of its batch would be blamed with it.
+        if crashes >= SUSPECT && !claimed.is_empty() {
+            continue;
+        }
         let update = tx
             .update_as_system::<queue::Entity>()?
             .col_expr(queue::Column::Owner, Expr::val(engine.owner()))
@@ -151,6 +164,9 @@ async fn take(engine: &Engine, tx: &Tx, limit: u64) -> Result<Vec<Claimed>> {
                 epoch: row.lease_epoch + 1,
                 crashes,
             });
+        }
+        if crashes >= SUSPECT {
+            break;
         }
     }
     Ok(claimed)
@@ -174,7 +190,7 @@ async fn bring_back(engine: &Engine, claimed: Claimed, slot: OwnedSemaphorePermi
             slot,
         }),
         Err(error) => {
-            // It is tried again later; three times, then it is paused.
+            // It is tried again later; a few times, then it is paused.
             tracing::error!(run = %run_id, ?error, "a run could not be loaded");
             let (tenant, epoch) = (claimed.tenant, claimed.epoch);
             let left = match claimed.crashes >= MAX_CRASHES && !error.is_transient() {

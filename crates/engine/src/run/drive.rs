@@ -19,8 +19,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// A run that brought its worker down this often is set aside.
-pub(crate) const MAX_CRASHES: i64 = 3;
+/// A run that was in hand at so many deaths of its worker, without one commit in between, is set aside: at the first ones
+/// in the company of others, at the last three as the only suspect (see [`crate::run::claim`]).
+pub(crate) const MAX_CRASHES: i64 = 5;
 /// Pause after a commit that failed for a passing reason.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Commits that may fail in a row before the run is left to its lease.
@@ -110,7 +111,7 @@ async fn go(
         state.status = RunStatus::Paused;
         state.error = Some(Error::conflict(
             "crashed_its_worker",
-            "This run brought its worker down three times in a row.",
+            "Its worker died five times in a row with this run in hand, three times with this suspect alone.",
         ));
         commit(engine, &state, epoch, &[], false).await?;
         return Ok(());

@@ -76,14 +76,16 @@ db_test! {
         agent(&server, "maker", spec).await;
         let (mut runs, mut kills) = (BTreeMap::new(), Vec::new());
         for kill in 0..KILLS {
+            let asked = stand_in.calls().len();
             for number in 0..3 {
                 let name = format!("run-{kill}-{number}");
                 if let Some(run) = start(&server, &name).await {
                     runs.insert(run, name);
                 }
             }
-            // A spread of moments that is the same in each run of the test.
-            tokio::time::sleep(Duration::from_millis(15 + (kill as u64 * 53) % 260)).await;
+            // In the middle: models are being asked. Then a spread of moments that is the same in each run of the test.
+            assert!(stand_in.wait_for_calls(asked + 3, Duration::from_secs(30)).await, "no calls");
+            tokio::time::sleep(Duration::from_millis((kill as u64 * 53) % 260)).await;
             server.kill().await;
             kills.push(began.elapsed());
             server = Server::start(db, &owner.api_key, &[]).await;
