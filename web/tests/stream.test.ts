@@ -85,3 +85,45 @@ it("gives up a socket that fell silent", async () => {
   expect(Socket.all).toHaveLength(2);
   stream.stop();
 });
+
+it("watches runs on every connection, each once, and hands on what they say", async () => {
+  const asked: string[][] = [];
+  class Watched extends Socket {
+    readonly asked: string[] = [];
+    constructor(url: URL) {
+      super(url);
+      asked.push(this.asked);
+    }
+    send(text: string) {
+      const { type, run_id } = JSON.parse(text);
+      this.asked.push(`${type} ${run_id}`);
+    }
+  }
+  vi.stubGlobal("WebSocket", Watched);
+  const hooks = {
+    events: vi.fn(),
+    state: vi.fn(),
+    lost: vi.fn(),
+    welcome: vi.fn(async () => true),
+    chunk: vi.fn(),
+    watching: vi.fn(),
+  };
+  const stream = new LiveStream(hooks);
+  stream.start();
+  const leave = [stream.watch("a"), stream.watch("a"), stream.watch("b")];
+  expect(asked).toEqual([[]]);
+  last().say({ type: "hello", cursor: "c0" });
+  expect(asked[0]).toEqual(["watch a", "watch b"]);
+  last().say({ type: "chunk", run_id: "a", node: "n", path: "t1", chunk: { type: "text", text: "x" } });
+  expect(hooks.chunk).toHaveBeenCalledOnce();
+  leave[0]?.();
+  leave[0]?.();
+  leave[2]?.();
+  expect(asked[0]?.slice(2)).toEqual(["unwatch b"]);
+  last().close();
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().say({ type: "heartbeat", cursor: "c1" });
+  expect(asked[1]).toEqual(["watch a"]);
+  expect(hooks.watching.mock.calls.map(([run]) => run)).toEqual(["a", "b", "a"]);
+  stream.stop();
+});

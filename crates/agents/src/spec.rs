@@ -113,7 +113,7 @@ pub struct AgentSpec {
     /// JSON Schema of a structured answer: an object's; null for plain text.
     pub answer_schema: Option<Map<String, Value>>,
     /// How freely the model chooses words; null for its own.
-    #[schemars(range(min = 0.0, max = 2.0))]
+    #[schemars(range(min = 0, max = 2))]
     pub temperature: Option<f64>,
     /// Longest answer of the model, in tokens; null for its own.
     #[schemars(range(min = 1, max = 10_000_000))]

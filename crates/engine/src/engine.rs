@@ -316,13 +316,11 @@ impl Engine {
             self.0
                 .heartbeat
                 .store(self.store().clock().now().timestamp_millis(), Ordering::Relaxed);
-            let next = match claim::claim(self).await {
-                Ok((held, next)) => {
-                    for held in held {
-                        tasks.spawn(drive::drive(self.clone(), held, shutdown.clone()));
-                    }
-                    next
-                }
+            let begin = |held| {
+                tasks.spawn(drive::drive(self.clone(), held, shutdown.clone()));
+            };
+            let next = match claim::claim(self, begin).await {
+                Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(%error, "the run queue could not be read");
                     self.config().poll

@@ -51,11 +51,20 @@ export async function take<T>(answer: Promise<Answered<T>>): Promise<T> {
 }
 
 /** A call whose path is known only at run time: session routes, and operations called by their form. */
-export async function raw(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<unknown> {
+export async function raw(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  headers?: Record<string, string>,
+): Promise<unknown> {
   const request = new Request(`${globalThis.location.origin}${BASE}${path}`, {
     method,
     credentials: "same-origin",
-    headers: body === undefined ? { Accept: "application/json" } : { "Content-Type": "application/json" },
+    headers: {
+      ...(body === undefined ? { Accept: "application/json" } : { "Content-Type": "application/json" }),
+      ...headers,
+    },
     body: body === undefined ? undefined : JSON.stringify(body),
     signal,
   });

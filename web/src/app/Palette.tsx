@@ -2,11 +2,26 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { Braces, FolderKanban, Keyboard, Moon, Sun, Undo2, Workflow } from "lucide-react";
+import {
+  Bot,
+  Braces,
+  FolderKanban,
+  Keyboard,
+  MessageSquarePlus,
+  MessagesSquare,
+  Moon,
+  Plus,
+  Sun,
+  Undo2,
+  Workflow,
+} from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
 import { useMay } from "@/api/session";
+import { useAgents } from "@/pages/agents/queries";
+import { useTalk } from "@/pages/agents/talk";
+import { useConversations } from "@/pages/chat/queries";
 import { useOperations } from "@/pages/operations/queries";
 import { useEntries } from "./entries";
 import { Keys } from "./KeySheet";
@@ -51,6 +66,7 @@ export default function Palette({ onClose, onKeys }: { onClose: () => void; onKe
           <Command.Empty>Nothing is called that. An id of a run or task works too.</Command.Empty>
           <Places onClose={onClose} />
           <Things onClose={onClose} text={text} />
+          <Agents onClose={onClose} />
           <Deeds onClose={onClose} onKeys={onKeys} />
           <Operations onClose={onClose} />
         </Command.List>
@@ -159,6 +175,83 @@ function Things({ onClose, text }: { onClose: () => void; text: string }) {
         >
           <span className="grow clip">{project.name}</span>
           <span className="faint">project</span>
+        </Entry>
+      ))}
+    </Command.Group>
+  );
+}
+
+function Agents({ onClose }: { onClose: () => void }) {
+  const navigate = useNavigate();
+  const may = useMay();
+  const agents = useAgents();
+  const talks = useConversations({});
+  const talk = useTalk();
+  const then = (go: () => unknown) => () => {
+    onClose();
+    void go();
+  };
+  return (
+    <Command.Group heading="Agents">
+      {may("agents:write") && (
+        <Entry
+          value="new agent make an agent"
+          icon={<Plus aria-hidden />}
+          onSelect={then(() => navigate({ to: "/agents/new" }))}
+        >
+          New agent
+        </Entry>
+      )}
+      {may("models:write") && (
+        <Entry
+          value="add a provider of models"
+          icon={<Plus aria-hidden />}
+          onSelect={then(() => navigate({ to: "/models", search: { provider: "new" } }))}
+        >
+          Add a provider of models
+        </Entry>
+      )}
+      {agents.items.map((agent) => (
+        <Entry
+          key={agent.id}
+          value={`agent ${agent.name}`}
+          words={[agent.title]}
+          icon={<Bot aria-hidden />}
+          onSelect={then(() => navigate({ to: "/agents/$agentId", params: { agentId: agent.id } }))}
+        >
+          <span className="grow clip">{agent.title || agent.name}</span>
+          <span className="faint">agent</span>
+        </Entry>
+      ))}
+      {talk.may &&
+        agents.items
+          .filter((agent) => agent.status === "active")
+          .map((agent) => (
+            <Entry
+              key={`talk ${agent.id}`}
+              value={`talk to ${agent.name}`}
+              words={[agent.title, "start a conversation", "chat"]}
+              icon={<MessageSquarePlus aria-hidden />}
+              onSelect={then(() => talk.start(agent))}
+            >
+              Talk to {agent.title || agent.name}
+            </Entry>
+          ))}
+      {talks.items.map((conversation) => (
+        <Entry
+          key={conversation.id}
+          value={`conversation ${conversation.title} ${conversation.id}`}
+          words={[conversation.agent_title]}
+          icon={<MessagesSquare aria-hidden />}
+          onSelect={then(() =>
+            navigate({
+              to: "/agents/$agentId/c/$conversationId",
+              params: { agentId: conversation.agent_id, conversationId: conversation.id },
+            }),
+          )}
+        >
+          <span className="grow clip">{conversation.title || "New conversation"}</span>
+          <span className="faint">conversation</span>
         </Entry>
       ))}
     </Command.Group>

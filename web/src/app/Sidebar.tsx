@@ -1,5 +1,5 @@
 // Where one can go: a bar at the side that folds to icons, or at the bottom of a phone.
-import { Link, useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate, useRouterState } from "@tanstack/react-router";
 import {
   Building2,
   ChevronsUpDown,
@@ -64,15 +64,18 @@ export function Sidebar() {
 }
 
 function NavItem({ entry, folded }: { entry: NavEntry; folded?: boolean }) {
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const owner = useEntries().find((other) => other.also?.test(path));
+  const here = owner === undefined ? undefined : owner.to === entry.to;
   const waiting = useWaitingCount();
   const badge = entry.badge === "waiting" ? waiting : undefined;
   return (
     <li>
       <Link
         to={entry.to}
-        className="nav-item"
+        className={here ? "nav-item active" : "nav-item"}
         activeOptions={{ exact: entry.to === "/", includeSearch: false }}
-        activeProps={{ className: "active" }}
+        activeProps={{ className: here === false ? "" : "active" }}
         title={folded ? entry.label : undefined}
       >
         <entry.icon aria-hidden />

@@ -11,6 +11,8 @@ export interface NavEntry {
   permission?: string;
   /** Stands in the bottom bar of a phone. */
   phone?: boolean;
+  /** Paths elsewhere that belong to it, and not to whom they begin like. */
+  also?: RegExp;
   /** A number beside it: what waits. */
   badge?: "waiting";
   /** Below the line: what one needs seldom. */

@@ -1,5 +1,6 @@
 // A run's steps along its time.
 import type { Step } from "@/api/types";
+import { byPath, isChild } from "./agent-steps";
 
 export interface Bar {
   step: Step;
@@ -35,4 +36,29 @@ function clamp(value: number): number {
 
 function isWait(step: Step): boolean {
   return step.status === "waiting" || step.kind.startsWith("wait@") || step.kind.startsWith("approval@");
+}
+
+export interface TimelineLine {
+  bar: Bar;
+  /** Something stands inside of it. */
+  inside: boolean;
+}
+
+/** What an agent did stands behind its step, in the order of its turns, unless it is folded. */
+export function unfolded(rows: readonly Bar[], folded: ReadonlySet<string>): TimelineLine[] {
+  const children = new Map<string, Bar[]>();
+  const heads: Bar[] = [];
+  for (const row of rows) {
+    const { node } = row.step;
+    if (isChild(row.step)) children.set(node, [...(children.get(node) ?? []), row]);
+    else heads.push(row);
+  }
+  // In a loop they stand behind the last iteration.
+  const last = new Map(heads.map((bar) => [bar.step.node, bar]));
+  return heads.flatMap((bar) => {
+    const { node } = bar.step;
+    const own = last.get(node) === bar ? (children.get(node) ?? []) : [];
+    const shown = folded.has(node) ? [] : own.toSorted((a, b) => byPath(a.step, b.step));
+    return [{ bar, inside: own.length > 0 }, ...shown.map((child) => ({ bar: child, inside: false }))];
+  });
 }

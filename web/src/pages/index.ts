@@ -1,9 +1,12 @@
 // The one list of pages. To add one: a folder with its `route.ts`, then a line in each list here.
 
 import type { NavEntry } from "@/app/nav";
+import * as agents from "./agents/route";
 import * as approvals from "./approvals/route";
+import * as chat from "./chat/route";
 import * as events from "./events/route";
 import * as home from "./home/route";
+import * as models from "./models/route";
 import * as operations from "./operations/route";
 import * as owner from "./owner/route";
 import * as run from "./run/route";
@@ -25,6 +28,11 @@ export const framedRoutes = [
   approvals.route,
   workflows.route,
   workflow.route,
+  agents.listRoute,
+  agents.newRoute,
+  agents.route,
+  chat.route,
+  models.route,
   work.projectsRoute,
   work.historyRoute,
   work.tasksRoute,
@@ -39,7 +47,10 @@ export const navEntries: NavEntry[] = [
   runs.nav,
   approvals.nav,
   workflows.nav,
+  agents.nav,
+  chat.nav,
   work.nav,
+  models.nav,
   events.nav,
   operations.nav,
   settings.nav,

@@ -37,6 +37,7 @@ const LOOKS: Record<string, Look> = {
   failed: { icon: CircleX, tone: "bad", word: "Failed" },
   cancelled: { icon: Ban, tone: "idle", word: "Cancelled" },
   skipped: { icon: CircleSlash, tone: "idle", word: "Skipped" },
+  stopped: { icon: Ban, tone: "idle", word: "Stopped" },
   // tasks and projects
   todo: { icon: Circle, tone: "idle", word: "To do" },
   in_progress: { icon: CircleDot, tone: "busy", word: "In progress" },

@@ -10,7 +10,7 @@ use synapscale_core::{Ctx, Result, TenantId};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
 use synapscale_store::orm::{ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{Backend, Scoped, Tx};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 /// Most runs taken at once.
@@ -24,12 +24,6 @@ struct Claimed {
     run_id: Uuid,
     epoch: i64,
     crashes: i64,
-}
-
-impl Claimed {
-    fn is_suspect(&self) -> bool {
-        self.crashes >= SUSPECT
-    }
 }
 
 /// On SQLite one process owns the file, so every lease found at its start is a dead process's.
@@ -56,8 +50,8 @@ pub(crate) async fn recover(engine: &Engine) -> Result<()> {
         .await
 }
 
-/// Takes what is ready, as far as there is room, and says when to look again.
-pub(crate) async fn claim(engine: &Engine) -> Result<(Vec<Held>, Duration)> {
+/// Takes what is ready, as far as there is room, hands each run on as soon as it is loaded, and says when to look again.
+pub(crate) async fn claim(engine: &Engine, mut begin: impl FnMut(Held)) -> Result<Duration> {
     let mut slots: Vec<OwnedSemaphorePermit> = Vec::new();
     while slots.len() < BATCH {
         match engine.slot() {
@@ -67,7 +61,7 @@ pub(crate) async fn claim(engine: &Engine) -> Result<(Vec<Held>, Duration)> {
     }
     let poll = engine.config().poll;
     if slots.is_empty() {
-        return Ok((Vec::new(), poll));
+        return Ok(poll);
     }
     let ctx = Ctx::system(engine.store().clock().clone());
     let limit = slots.len() as u64;
@@ -77,7 +71,7 @@ pub(crate) async fn claim(engine: &Engine) -> Result<(Vec<Held>, Duration)> {
         .read(&ctx, |tx| async move { look(&tx, poll).await })
         .await?;
     if !due {
-        return Ok((Vec::new(), next));
+        return Ok(next);
     }
     let claimed = engine
         .store()
@@ -86,14 +80,21 @@ pub(crate) async fn claim(engine: &Engine) -> Result<(Vec<Held>, Duration)> {
             async move { take(&engine, &tx, limit).await }
         })
         .await?;
-    let more = claimed.len() as u64 == limit || claimed.iter().any(Claimed::is_suspect);
-    let mut held = Vec::new();
+    let suspect = claimed.iter().any(|run| run.crashes >= SUSPECT);
+    let more = claimed.len() as u64 == limit || suspect;
     for (claimed, slot) in claimed.into_iter().zip(slots) {
-        if let Some(run) = bring_back(engine, claimed, slot).await {
-            held.push(run);
+        let Some(mut held) = bring_back(engine, claimed, slot).await else {
+            continue;
+        };
+        // Until it has got over its first commit nobody else is taken, so that nobody else can be blamed.
+        let (alive, sign) = oneshot::channel();
+        held.alive = suspect.then_some(alive);
+        begin(held);
+        if suspect {
+            let _ = tokio::time::timeout(engine.config().lease, sign).await;
         }
     }
-    Ok((held, if more { Duration::ZERO } else { next }))
+    Ok(if more { Duration::ZERO } else { next })
 }
 
 /// Whether something is due, and how long until something may be.
@@ -188,6 +189,7 @@ async fn bring_back(engine: &Engine, claimed: Claimed, slot: OwnedSemaphorePermi
             epoch: claimed.epoch,
             crashes: claimed.crashes,
             slot,
+            alive: None,
         }),
         Err(error) => {
             // It is tried again later; a few times, then it is paused.

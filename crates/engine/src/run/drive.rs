@@ -15,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synapscale_core::{Error, ErrorKind, Result, TenantId};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -33,6 +33,8 @@ pub(crate) struct Held {
     pub epoch: i64,
     pub crashes: i64,
     pub slot: OwnedSemaphorePermit,
+    /// Told, or dropped, once the first commit is over.
+    pub alive: Option<oneshot::Sender<()>>,
 }
 
 /// What an outside call came to.
@@ -57,10 +59,11 @@ pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToke
         epoch,
         crashes,
         slot,
+        alive,
     } = held;
     let (run_id, tenant) = (state.head.id, state.head.tenant);
     let _slot = slot;
-    let driven = AssertUnwindSafe(go(&engine, state, epoch, crashes, &shutdown)).catch_unwind();
+    let driven = AssertUnwindSafe(go(&engine, state, epoch, crashes, alive, &shutdown)).catch_unwind();
     let error = match driven.await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
@@ -100,6 +103,7 @@ async fn go(
     state: RunState,
     epoch: i64,
     crashes: i64,
+    mut alive: Option<oneshot::Sender<()>>,
     shutdown: &CancellationToken,
 ) -> Result<()> {
     let mut state = state;
@@ -132,6 +136,7 @@ async fn go(
         if has_work {
             match commit(engine, &state, epoch, &arrivals, look).await {
                 Ok(next) => {
+                    drop(alive.take());
                     state = next;
                     arrivals.clear();
                     look = false;

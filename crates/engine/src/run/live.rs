@@ -265,7 +265,9 @@ mod tests {
         });
         let listen = async {
             started.notified().await;
-            tokio::task::yield_now().await;
+            while live.listen(run).so_far.len() < 2 {
+                tokio::task::yield_now().await;
+            }
             let mut listener = live.listen(run);
             let so_far: Vec<_> = listener.so_far.iter().map(|chunk| chunk.chunk.clone()).collect();
             assert_eq!(

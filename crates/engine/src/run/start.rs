@@ -93,6 +93,7 @@ impl Engine {
                 epoch: 1,
                 crashes: 0,
                 slot,
+                alive: None,
             };
             let engine = self.clone();
             tx.after_commit(move || engine.adopt(held));

@@ -4,6 +4,7 @@ mod adding;
 mod agents;
 mod agents_killed;
 mod bad_input;
+mod conversations;
 mod crash;
 mod foreign;
 mod main_job;

@@ -40,6 +40,8 @@ const SIMPLE: Record<string, readonly (readonly unknown[])[]> = {
   key: [keys.apiKeys],
   api_key: [keys.apiKeys],
   workspace: [keys.workspace],
+  model_provider: [keys.providers, keys.models],
+  model_route: [keys.modelRoutes, keys.models],
 };
 
 /** The noun and the id of what the event is about. */
@@ -53,6 +55,8 @@ export function effectsOf(event: LogEvent): Effect[] {
   if (noun === "run") return runEffects(event, id);
   if (noun === "approval") return approvalEffects(event, id);
   if (noun === "task") return taskEffects(event, id);
+  if (noun === "agent") return agentEffects(id);
+  if (noun === "conversation" || noun === "message") return talkEffects(event, noun, id);
   return (SIMPLE[noun] ?? []).map((key) => ({ do: "refresh", key }));
 }
 
@@ -101,6 +105,25 @@ function approvalEffects(event: LogEvent, id: string): Effect[] {
     { do: "refresh", key: keys.approval(id) },
   ];
   if (typeof run === "string") effects.push({ do: "run", id: run, at: event.at });
+  return effects;
+}
+
+function agentEffects(id: string): Effect[] {
+  return [keys.agents(), keys.agent(id), keys.agentVersions(id), keys.agentTools(id)].map((key) => ({
+    do: "refresh",
+    key,
+  }));
+}
+
+/** A conversation by itself, or one of its messages. */
+function talkEffects(event: LogEvent, noun: string, id: string): Effect[] {
+  const named = data(event).conversation_id;
+  const talk = typeof named === "string" ? named : noun === "conversation" ? id : undefined;
+  const effects: Effect[] = [{ do: "refresh", key: keys.conversations() }];
+  if (talk) {
+    effects.push({ do: "refresh", key: keys.conversation(talk) }, { do: "refresh", key: keys.messages(talk) });
+  }
+  if (event.kind === "message.finished") effects.push({ do: "refresh", key: keys.agents() });
   return effects;
 }
 

@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import {
   createContext,
   type ReactNode,
+  useCallback,
   useContext,
   useEffect,
   useMemo,
@@ -11,12 +12,17 @@ import {
   useSyncExternalStore,
 } from "react";
 import type { LogEvent } from "@/api/types";
+import { addChunks, type ChunkFrame, type LiveTurns } from "@/lib/live-turns";
 import { raw } from "../client";
 import { Applier } from "./apply";
 import { effectsOf } from "./effects";
 import { type LiveState, LiveStream } from "./stream";
 
 type Listener = (events: LogEvent[]) => void;
+
+/** Chunks that come close together are drawn in one go. */
+const DRAW_MS = 40;
+const SILENT: LiveTurns = [];
 
 class Bus {
   state: LiveState = "connecting";
@@ -35,6 +41,58 @@ class Bus {
 
   tell(events: LogEvent[]) {
     for (const listener of this.#listeners) listener(events);
+  }
+
+  /** What is being said in the runs that are watched. */
+  readonly #turns = new Map<string, LiveTurns>();
+  readonly #wanted = new Map<string, { stop: (() => void) | undefined; watchers: Set<() => void> }>();
+  #chunks: ChunkFrame[] = [];
+  #drawing: ReturnType<typeof setTimeout> | undefined;
+  #stream: LiveStream | undefined;
+
+  /** The stream may come after those who watch, and be another one later. */
+  attach(stream: LiveStream | undefined) {
+    this.#stream = stream;
+    for (const [run, wanted] of this.#wanted) wanted.stop = stream?.watch(run);
+  }
+
+  turns = (run: string): LiveTurns => this.#turns.get(run) ?? SILENT;
+
+  watchRun = (run: string, watcher: () => void) => {
+    const wanted = this.#wanted.get(run) ?? { stop: this.#stream?.watch(run), watchers: new Set() };
+    this.#wanted.set(run, wanted);
+    wanted.watchers.add(watcher);
+    return () => {
+      wanted.watchers.delete(watcher);
+      if (wanted.watchers.size > 0) return;
+      wanted.stop?.();
+      this.#wanted.delete(run);
+      this.#turns.delete(run);
+    };
+  };
+
+  begin(run: string) {
+    this.#chunks = this.#chunks.filter((frame) => frame.run_id !== run);
+    this.#turns.delete(run);
+    for (const watcher of this.#wanted.get(run)?.watchers ?? []) watcher();
+  }
+
+  chunk(frame: ChunkFrame) {
+    this.#chunks.push(frame);
+    this.#drawing ??= setTimeout(() => this.#draw(), DRAW_MS);
+  }
+
+  #draw() {
+    this.#drawing = undefined;
+    const frames = this.#chunks;
+    this.#chunks = [];
+    for (const run of new Set(frames.map((frame) => frame.run_id))) {
+      const wanted = this.#wanted.get(run);
+      if (!wanted) continue;
+      const news = frames.filter((frame) => frame.run_id === run);
+      this.#turns.set(run, addChunks(this.turns(run), news));
+      for (const watcher of wanted.watchers) watcher();
+    }
   }
 
   set(state: LiveState) {
@@ -59,6 +117,8 @@ export function LiveProvider({ workspace, children }: { workspace: string; child
         bus.tell(events);
       },
       state: (state) => bus.set(state),
+      chunk: (frame) => bus.chunk(frame),
+      watching: (run) => bus.begin(run),
       lost: () => void client.invalidateQueries(),
       welcome: () =>
         raw("GET", "/auth/session").then(
@@ -66,8 +126,10 @@ export function LiveProvider({ workspace, children }: { workspace: string; child
           () => false,
         ),
     });
+    bus.attach(stream);
     stream.start();
     return () => {
+      bus.attach(undefined);
       stream.stop();
       applier.stop();
     };
@@ -78,6 +140,13 @@ export function LiveProvider({ workspace, children }: { workspace: string; child
 export function useLiveState(): LiveState {
   const bus = useContext(LiveContext);
   return useSyncExternalStore(bus.watch, () => bus.state);
+}
+
+/** What is being said in a run, as it is said; a run is watched for as long as this is mounted. */
+export function useTurns(run: string | null | undefined): LiveTurns {
+  const bus = useContext(LiveContext);
+  const watch = useCallback((watcher: () => void) => (run ? bus.watchRun(run, watcher) : () => {}), [bus, run]);
+  return useSyncExternalStore(watch, () => (run ? bus.turns(run) : SILENT));
 }
 
 /** Calls `listener` with events as they come. */

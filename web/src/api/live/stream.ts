@@ -1,5 +1,6 @@
 // The one event stream of this tab: replays from its cursor after each break, and tells how it stands.
 import type { LogEvent } from "@/api/types";
+import type { ChunkFrame } from "@/lib/live-turns";
 import { BASE } from "../client";
 
 export type LiveState = "connecting" | "live" | "broken" | "off";
@@ -12,6 +13,10 @@ export interface StreamHooks {
   lost: () => void;
   /** Whether the server answers, and knows us: only then does a refused stream say something about the cursor. */
   welcome: () => Promise<boolean>;
+  /** What a model says in a run that is watched. */
+  chunk?: (frame: ChunkFrame) => void;
+  /** A run is watched from here on: all of the step in flight comes again. */
+  watching?: (run: string) => void;
 }
 
 const FIRST_RETRY_MS = 500;
@@ -24,7 +29,7 @@ const GATHER_MS = 60;
 const MAX_REFUSALS = 3;
 const CLOSE_UNAUTHENTICATED = 4401;
 
-type Frame = { type?: string; cursor?: string; event?: LogEvent };
+type Frame = { type?: string; cursor?: string; event?: LogEvent } & Partial<ChunkFrame>;
 
 export class LiveStream {
   readonly #hooks: StreamHooks;
@@ -37,6 +42,9 @@ export class LiveStream {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped = true;
+  #greetedNow = false;
+  /** The runs whose chunks are wanted, and by how many. */
+  readonly #watched = new Map<string, number>();
 
   constructor(hooks: StreamHooks) {
     this.#hooks = hooks;
@@ -58,6 +66,30 @@ export class LiveStream {
     this.#socket?.close();
     this.#socket = undefined;
     this.#hooks.state("off");
+  }
+
+  /** Asks for the chunks of a run, on this connection and those that follow, until what it gives back is called. */
+  watch(run: string): () => void {
+    const before = this.#watched.get(run) ?? 0;
+    this.#watched.set(run, before + 1);
+    if (before === 0) this.#ask("watch", run);
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      const now = (this.#watched.get(run) ?? 1) - 1;
+      if (now > 0) this.#watched.set(run, now);
+      else {
+        this.#watched.delete(run);
+        this.#ask("unwatch", run);
+      }
+    };
+  }
+
+  #ask(type: "watch" | "unwatch", run: string) {
+    if (!this.#greetedNow || !this.#socket) return;
+    if (type === "watch") this.#hooks.watching?.(run);
+    this.#socket.send(JSON.stringify({ type, run_id: run }));
   }
 
   /** Tries again now: the network came back, or somebody looks at the page again. */
@@ -94,12 +126,15 @@ export class LiveStream {
   #greeted() {
     this.#retry = FIRST_RETRY_MS;
     this.#refusals = 0;
+    this.#greetedNow = true;
     this.#hooks.state("live");
+    for (const run of this.#watched.keys()) this.#ask("watch", run);
   }
 
   #hear(frame: Frame) {
     this.#watchSilence();
     if (frame.cursor) this.#cursor = frame.cursor;
+    if (frame.type === "chunk" && frame.chunk) this.#hooks.chunk?.(frame as ChunkFrame);
     if (!frame.event) return;
     this.#gathered.push(frame.event);
     this.#gatherTimer ??= setTimeout(() => {
@@ -117,6 +152,7 @@ export class LiveStream {
 
   #closed(greeted: boolean, code: number) {
     clearTimeout(this.#silenceTimer);
+    this.#greetedNow = false;
     if (this.#stopped) return;
     if (!greeted && this.#cursor) void this.#suspect();
     this.#hooks.state("broken");

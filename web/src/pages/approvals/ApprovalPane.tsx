@@ -4,12 +4,12 @@ import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
 import type { Approval } from "@/api/types";
 import { ActorName } from "@/ui/ActorName";
-import { Detail } from "@/ui/Diff";
 import { Pane } from "@/ui/Pane";
 import { ProblemNotice } from "@/ui/Problem";
 import { CopyId } from "@/ui/parts";
 import { Status } from "@/ui/Status";
 import { Time } from "@/ui/Time";
+import { AskedDetail } from "./AskedDetail";
 import { Decide } from "./Decide";
 import { listRoute, paneRoute } from "./route";
 
@@ -42,7 +42,7 @@ function Shown({ approval }: { approval: Approval }) {
   return (
     <div className="stack wide">
       <h1>{approval.title}</h1>
-      <Detail detail={approval.detail} />
+      <AskedDetail detail={approval.detail} />
       <Decide approval={approval} />
       <dl className="facts">
         <dt>Status</dt>

@@ -8,6 +8,7 @@ import { useMay, useSession } from "@/api/session";
 import type { Approval, Run, RunStatus } from "@/api/types";
 import { useTrail } from "@/app/title";
 import { useWaiting } from "@/app/waiting";
+import { useModels } from "@/pages/models/queries";
 import { errorOf } from "@/pages/runs/queries";
 import { ProblemNotice } from "@/ui/Problem";
 import { Empty } from "@/ui/parts";
@@ -172,12 +173,24 @@ function ApprovalLine({ approval }: { approval: Approval }) {
 
 function FirstSteps() {
   const may = useMay();
+  const models = useModels();
+  const noModel = models.data?.items.length === 0 && models.data.routes.length === 0;
   return (
     <Empty
       icon={<Rocket aria-hidden />}
       title="Nothing has happened here yet"
       action={
-        <div className="bar">
+        <div className="bar wrap home-first">
+          {may("models:write") && noModel && (
+            <Link to="/models" search={{ provider: "new" }} className="button">
+              Add a provider
+            </Link>
+          )}
+          {may("agents:write") && models.data && !noModel && (
+            <Link to="/agents" className="button">
+              Make an agent
+            </Link>
+          )}
           {may("workflows:read") && (
             <Link to="/workflows" className="button primary">
               Look at the workflows
@@ -192,6 +205,7 @@ function FirstSteps() {
       }
     >
       This page shows what waits for you, what runs and what failed, once there is something to show.
+      {noModel && " Agents need a model: an Ollama on this machine is found by itself, any other provider is added."}
     </Empty>
   );
 }

@@ -3,11 +3,13 @@ import { Link } from "@tanstack/react-router";
 import { CirclePause, CircleX, UserCheck } from "lucide-react";
 import { useMay } from "@/api/session";
 import type { Run, Step } from "@/api/types";
+import { isChild } from "@/lib/agent-steps";
 import { failedExpression } from "@/lib/graph-model";
+import { AskedDetail } from "@/pages/approvals/AskedDetail";
 import { Decide } from "@/pages/approvals/Decide";
 import { errorOf } from "@/pages/runs/queries";
-import { Detail } from "@/ui/Diff";
 import { useRunApprovals } from "./queries";
+import { RerunButton, ResumeButton } from "./Rerun";
 import { useRunAgain } from "./RunPage";
 
 interface BannersProps {
@@ -30,7 +32,7 @@ export function Banners({ run, steps, file, onStep }: BannersProps) {
           <UserCheck aria-hidden />
           <div className="stack grow">
             <strong>{approval.title}</strong>
-            <Detail detail={approval.detail} />
+            <AskedDetail detail={approval.detail} />
             <Decide approval={approval} />
           </div>
         </section>
@@ -42,7 +44,7 @@ export function Banners({ run, steps, file, onStep }: BannersProps) {
 function Failure({ run, steps, file, onStep }: BannersProps) {
   const may = useMay();
   const again = useRunAgain(run);
-  const step = steps.findLast((each) => each.status === "failed");
+  const step = steps.findLast((each) => each.status === "failed" && !isChild(each));
   const error = errorOf(step?.error) ?? errorOf(run.error);
   const expression = failedExpression(file, step?.error ?? run.error);
   const Icon = run.status === "paused" ? CirclePause : CircleX;
@@ -73,6 +75,8 @@ function Failure({ run, steps, file, onStep }: BannersProps) {
               Look at the step
             </button>
           )}
+          <ResumeButton run={run} />
+          {step && <RerunButton run={run} node={step.node} />}
           {run.workflow_name && may("workflows:run") && (
             <button type="button" className="button small" disabled={again.isPending} onClick={() => again.mutate()}>
               Run again with the same input

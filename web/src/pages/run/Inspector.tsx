@@ -1,30 +1,49 @@
 // What one step, or the whole run, was given and came to.
 import { Link } from "@tanstack/react-router";
 import { X } from "lucide-react";
-import { type ReactNode, useState } from "react";
 import type { Run, Step } from "@/api/types";
 import { useHotkeys } from "@/app/hotkeys";
+import { childWord, isChild, spentOf } from "@/lib/agent-steps";
 import { failedExpression, type WorkflowFile } from "@/lib/graph-model";
 import { errorOf } from "@/pages/runs/queries";
 import { ActorName } from "@/ui/ActorName";
 import { JsonView } from "@/ui/JsonView";
 import { CopyId } from "@/ui/parts";
 import { Status } from "@/ui/Status";
+import { type Tab, Tabs } from "@/ui/Tabs";
 import { Time, Took } from "@/ui/Time";
+import { AgentOf, Children, ChildView, SaidNow, SpentFacts, TalkOf } from "./Inside";
+import { RerunButton } from "./Rerun";
 
 interface InspectorProps {
   run: Run;
   step: Step | undefined;
+  steps: readonly Step[];
   file: unknown;
+  onChoose: (id: string, path?: string) => void;
   onClose?: () => void;
 }
 
-export function Inspector({ run, step, file, onClose }: InspectorProps) {
+export function Inspector({ run, step, steps, file, onChoose, onClose }: InspectorProps) {
+  const child = step !== undefined && isChild(step);
   useHotkeys(onClose ? [{ keys: "escape", does: "Back to the whole run", group: "Run", run: onClose }] : []);
   return (
     <aside className="pane inspector" aria-label={step ? `Step ${step.node}` : "The run"}>
       <div className="pane-head">
-        <h2 className="grow clip">{step ? step.node : "The run"}</h2>
+        <h2 className="grow clip">
+          {step && child ? (
+            <>
+              <button type="button" className="inspector-up" onClick={() => onChoose(step.node)}>
+                {step.node}
+              </button>
+              {" › "}
+              {childWord(step)}
+            </>
+          ) : (
+            (step?.node ?? "The run")
+          )}
+        </h2>
+        {step && !child && <RerunButton run={run} node={step.node} />}
         {onClose && (
           <button
             type="button"
@@ -37,8 +56,17 @@ export function Inspector({ run, step, file, onClose }: InspectorProps) {
         )}
       </div>
       <div className="pane-body">
-        {step ? (
-          <StepView key={step.node} step={step} file={file as WorkflowFile | undefined} />
+        {step && child ? (
+          <ChildView key={step.path} run={run} step={step} />
+        ) : step ? (
+          <StepView
+            key={step.node}
+            run={run}
+            step={step}
+            steps={steps}
+            file={file as WorkflowFile | undefined}
+            onChoose={onChoose}
+          />
         ) : (
           <RunDetails run={run} />
         )}
@@ -47,41 +75,27 @@ export function Inspector({ run, step, file, onClose }: InspectorProps) {
   );
 }
 
-interface Tab {
-  id: string;
-  label: string;
-  show: () => ReactNode;
+interface StepViewProps {
+  run: Run;
+  step: Step;
+  steps: readonly Step[];
+  file: WorkflowFile | undefined;
+  onChoose: (id: string, path?: string) => void;
 }
 
-function Tabs({ tabs, first }: { tabs: Tab[]; first?: string }) {
-  const [chosen, setChosen] = useState(first);
-  const shown = tabs.find((tab) => tab.id === chosen) ?? tabs[0];
-  return (
-    <>
-      <div className="tabs" role="tablist">
-        {tabs.map((tab) => (
-          <button
-            type="button"
-            role="tab"
-            key={tab.id}
-            className="tab"
-            aria-selected={tab === shown}
-            onClick={() => setChosen(tab.id)}
-          >
-            {tab.label}
-          </button>
-        ))}
-      </div>
-      <div role="tabpanel">{shown?.show()}</div>
-    </>
-  );
-}
-
-function StepView({ step, file }: { step: Step; file: WorkflowFile | undefined }) {
+function StepView({ run, step, steps, file, onChoose }: StepViewProps) {
+  const inside = steps.filter((each) => each.node === step.node && isChild(each));
+  const spent = spentOf(step.output);
   const written = file?.nodes?.[step.node];
   const error = errorOf(step.error);
   const expression = failedExpression(file, step.error);
   const tabs: Tab[] = [];
+  if (inside.length > 0)
+    tabs.push({
+      id: "inside",
+      label: "What it did",
+      show: () => <Children steps={inside} onChoose={(path) => onChoose(step.node, path)} />,
+    });
   if (step.error) tabs.push({ id: "error", label: "Error", show: () => <JsonView value={step.error} label="Error" /> });
   tabs.push({
     id: "output",
@@ -145,7 +159,10 @@ function StepView({ step, file }: { step: Step; file: WorkflowFile | undefined }
             </dd>
           </>
         )}
+        {spent && <SpentFacts spent={spent} />}
+        <AgentOf output={step.output} />
       </dl>
+      <SaidNow run={run} node={step.node} />
       <Tabs tabs={tabs} />
     </div>
   );
@@ -164,6 +181,7 @@ export function RunDetails({ run }: { run: Run }) {
   return (
     <div className="stack wide">
       <dl className="facts">
+        <TalkOf run={run} />
         {run.workflow_name && (
           <>
             <dt>Workflow</dt>

@@ -7,6 +7,7 @@ import { useMay } from "@/api/session";
 import type { Run, Step } from "@/api/types";
 import { useHotkeys } from "@/app/hotkeys";
 import { useTrail } from "@/app/title";
+import { isChild } from "@/lib/agent-steps";
 import { cancelRun, runAgain } from "@/pages/runs/queries";
 import { Confirm } from "@/ui/Dialog";
 import { ProblemPage } from "@/ui/Problem";
@@ -18,6 +19,7 @@ import { NARROW, useMedia, usePhone } from "@/ui/useMedia";
 import { Banners } from "./Banners";
 import { Inspector, RunDetails } from "./Inspector";
 import { useLights, useModel, useRun, useRunFile, useSteps } from "./queries";
+import { ResumeButton } from "./Rerun";
 import { RunEvents } from "./RunEvents";
 import { type RunSearch, type RunView, route } from "./route";
 import { Timeline } from "./Timeline";
@@ -36,6 +38,15 @@ export function RunPage() {
   }
   if (!run.data) return <RunSkeleton />;
   return <Shown run={run.data} />;
+}
+
+/** The step that the address names: a node's last iteration, or what an agent did inside of it. */
+function useChosen(steps: Step[] | undefined, { step, path }: RunSearch): Step | undefined {
+  return useMemo(() => {
+    const own = (steps ?? []).filter((each) => each.node === step);
+    const inside = path === undefined ? undefined : own.find((each) => each.path === path);
+    return inside ?? own.findLast((each) => !isChild(each));
+  }, [steps, step, path]);
 }
 
 function RunSkeleton() {
@@ -58,10 +69,10 @@ function Shown({ run }: { run: Run }) {
   const file = useRunFile(run);
   const lights = useLights(steps.data);
   const model = useModel(file.data?.file, steps.data);
-  const step = steps.data?.findLast((each) => each.node === search.step);
+  const step = useChosen(steps.data, search);
   const go = (next: RunSearch) =>
     void navigate({ to: "/runs/$runId", params: { runId: run.id }, search: { ...search, ...next }, replace: true });
-  const choose = (id: string | undefined) => go({ step: id });
+  const choose = (id: string | undefined, path?: string) => go({ step: id, path });
   useStepKeys(steps.data, search.step, choose);
   const view = search.view ?? (phone ? "steps" : "graph");
   const showGraph = view === "graph" || (!phone && view === "steps");
@@ -89,11 +100,25 @@ function Shown({ run }: { run: Run }) {
           </div>
         )}
         {(view === "steps" || (view === "graph" && !phone)) && (
-          <Timeline run={run} steps={steps.data ?? []} error={steps.error} chosen={search.step} onChoose={choose} />
+          <Timeline
+            run={run}
+            steps={steps.data ?? []}
+            error={steps.error}
+            chosen={search.step}
+            path={search.path}
+            onChoose={choose}
+          />
         )}
       </div>
       {(step || !narrow) && (
-        <Inspector run={run} step={step} file={file.data?.file} onClose={step ? () => choose(undefined) : undefined} />
+        <Inspector
+          run={run}
+          step={step}
+          steps={steps.data ?? []}
+          file={file.data?.file}
+          onChoose={choose}
+          onClose={step ? () => choose(undefined) : undefined}
+        />
       )}
     </div>
   );
@@ -134,7 +159,7 @@ function useStepKeys(steps: Step[] | undefined, chosen: string | undefined, choo
   const order = useMemo(
     () =>
       (steps ?? [])
-        .filter((step) => step.started_at)
+        .filter((step) => step.started_at && !isChild(step))
         .toSorted((a, b) => String(a.started_at).localeCompare(String(b.started_at)))
         .map((step) => step.node),
     [steps],
@@ -195,6 +220,7 @@ function Actions({ run }: { run: Run }) {
   });
   return (
     <div className="bar">
+      <ResumeButton run={run} />
       {!FINAL.has(run.status) && may("runs:write") && (
         <button type="button" className="button small danger" onClick={() => setAsking(true)}>
           <Ban aria-hidden /> Cancel

@@ -1,8 +1,10 @@
 // The steps in the order in which they began, each with its time as a bar; waits are hatched.
-import { useMemo, useSyncExternalStore } from "react";
+import { ChevronDown, ChevronRight } from "lucide-react";
+import { useMemo, useState, useSyncExternalStore } from "react";
 import type { Run, Step } from "@/api/types";
+import { childWord, depthOf, isChild } from "@/lib/agent-steps";
 import { between, duration } from "@/lib/time";
-import { type Bar, bars } from "@/lib/timeline";
+import { type Bar, bars, unfolded } from "@/lib/timeline";
 import { ProblemNotice } from "@/ui/Problem";
 import { Status, toneOf } from "@/ui/Status";
 
@@ -11,7 +13,9 @@ interface TimelineProps {
   steps: readonly Step[];
   error: unknown;
   chosen?: string;
-  onChoose: (id: string) => void;
+  /** What is chosen inside of the step. */
+  path?: string;
+  onChoose: (id: string, path?: string) => void;
 }
 
 const TICK_MS = 1_000;
@@ -21,7 +25,8 @@ function tick(watcher: () => void) {
   return () => clearInterval(timer);
 }
 
-export function Timeline({ run, steps, error, chosen, onChoose }: TimelineProps) {
+export function Timeline({ run, steps, error, chosen, path, onChoose }: TimelineProps) {
+  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const now = useSyncExternalStore(
     run.finished_at ? () => () => {} : tick,
     () => Math.floor(Date.now() / TICK_MS) * TICK_MS,
@@ -30,14 +35,30 @@ export function Timeline({ run, steps, error, chosen, onChoose }: TimelineProps)
     () => bars(steps, run.started_at ?? run.created_at, run.finished_at, Math.max(now, Date.now())),
     [steps, run, now],
   );
+  const lines = useMemo(() => unfolded(rows, folded), [rows, folded]);
   const rest = steps.length - rows.length;
+  const fold = (node: string) => {
+    const next = new Set(folded);
+    if (!next.delete(node)) next.add(node);
+    setFolded(next);
+  };
   return (
     <section className="timeline" aria-label="Time line">
       {error !== null && <ProblemNotice error={error} what="The steps could not be loaded" />}
       <ol>
-        {rows.map((row) => (
-          <Line key={row.step.node + row.step.path} bar={row} chosen={row.step.node === chosen} onChoose={onChoose} />
-        ))}
+        {lines.map(({ bar, inside }) => {
+          const child = isChild(bar.step);
+          return (
+            <Line
+              key={bar.step.node + bar.step.path}
+              bar={bar}
+              chosen={bar.step.node === chosen && (child ? bar.step.path === path : path === undefined)}
+              open={inside ? !folded.has(bar.step.node) : undefined}
+              onFold={() => fold(bar.step.node)}
+              onChoose={onChoose}
+            />
+          );
+        })}
       </ol>
       {rest > 0 && (
         <p className="faint timeline-rest">
@@ -48,20 +69,41 @@ export function Timeline({ run, steps, error, chosen, onChoose }: TimelineProps)
   );
 }
 
-function Line({ bar, chosen, onChoose }: { bar: Bar; chosen: boolean; onChoose: (id: string) => void }) {
+interface LineProps {
+  bar: Bar;
+  chosen: boolean;
+  /** Whether what is inside of it is shown; undefined when there is nothing. */
+  open: boolean | undefined;
+  onFold: () => void;
+  onChoose: (id: string, path?: string) => void;
+}
+
+function Line({ bar, chosen, open, onFold, onChoose }: LineProps) {
   const { step } = bar;
   const took = between(step.started_at, step.finished_at);
+  const child = isChild(step);
   return (
-    <li>
+    <li className="timeline-line">
+      {open !== undefined && (
+        <button
+          type="button"
+          className="timeline-fold"
+          aria-expanded={open}
+          aria-label={`What ${step.node} did`}
+          onClick={onFold}
+        >
+          {open ? <ChevronDown /> : <ChevronRight />}
+        </button>
+      )}
       <button
         type="button"
         className={`timeline-row${chosen ? " chosen" : ""}`}
         aria-pressed={chosen}
-        onClick={() => onChoose(step.node)}
+        onClick={() => onChoose(step.node, child ? step.path : undefined)}
       >
         <Status status={step.status} iconOnly />
-        <span className="clip timeline-name">
-          {step.node}
+        <span className="clip timeline-name" style={child ? { paddingLeft: depthOf(step.path) * 14 } : undefined}>
+          {child ? childWord(step) : step.node}
           {step.path && <span className="faint"> {step.path}</span>}
         </span>
         <span className="timeline-track" aria-hidden>

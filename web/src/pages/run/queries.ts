@@ -5,6 +5,7 @@ import { api, take } from "@/api/client";
 import { useMay } from "@/api/session";
 import type { Run, Step } from "@/api/types";
 import type { StepLight } from "@/graph/Graph";
+import { isChild } from "@/lib/agent-steps";
 import { modelOf } from "@/lib/graph-model";
 
 export function useRun(id: string) {
@@ -14,9 +15,10 @@ export function useRun(id: string) {
   });
 }
 
-export function useSteps(id: string) {
+export function useSteps(id: string, enabled = true) {
   return useQuery({
     queryKey: keys.steps(id),
+    enabled,
     queryFn: async ({ signal }): Promise<Step[]> =>
       (await take(api.GET("/runs/{run_id}/steps", { params: { path: { run_id: id } }, signal }))).steps,
   });
@@ -36,13 +38,13 @@ export function useRunFile(run: Run | undefined) {
   });
 }
 
-export function useRunApprovals(id: string) {
+export function useRunApprovals(id: string, enabled = true) {
   const may = useMay();
   return useQuery({
     queryKey: keys.approvals({ run: id }),
     queryFn: ({ signal }) =>
       take(api.GET("/approvals", { params: { query: { run_id: id, status: "pending" } }, signal })),
-    enabled: may("approvals:read"),
+    enabled: enabled && may("approvals:read"),
   });
 }
 
@@ -50,14 +52,18 @@ export function useRunApprovals(id: string) {
 export function useLights(steps: readonly Step[] | undefined): ReadonlyMap<string, StepLight> {
   return useMemo(() => {
     const lights = new Map<string, StepLight>();
-    for (const step of steps ?? [])
+    for (const step of (steps ?? []).filter((each) => !isChild(each)))
       lights.set(step.node, { status: step.status, port: step.port, attempts: step.attempts });
     return lights;
   }, [steps]);
 }
 
 export function useModel(file: unknown, steps: readonly Step[] | undefined) {
-  const ids = steps?.map((step) => `${step.node} ${step.kind}`).join("\n") ?? "";
+  const ids =
+    steps
+      ?.filter((step) => !isChild(step))
+      .map((step) => `${step.node} ${step.kind}`)
+      .join("\n") ?? "";
   return useMemo(() => {
     if (file) return modelOf(file);
     // Without the file there are no edges to show, but still every step.

@@ -7,6 +7,8 @@ export type RunView = (typeof VIEWS)[number];
 export interface RunSearch {
   /** The step that the inspector shows. */
   step?: string;
+  /** Of an agent's step: the turn, call or question inside of it. */
+  path?: string;
   view?: RunView;
 }
 
@@ -15,6 +17,7 @@ export const route = createRoute({
   path: "/runs/$runId",
   validateSearch: (search: Record<string, unknown>): RunSearch => ({
     step: typeof search.step === "string" ? search.step : undefined,
+    path: typeof search.path === "string" ? search.path : undefined,
     view: VIEWS.find((view) => view === search.view),
   }),
   component: lazyRouteComponent(() => import("./RunPage"), "RunPage"),
