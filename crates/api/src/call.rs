@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use std::time::Duration;
 use synapscale_core::{Channel, Error, Result};
-use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Sink, parse_json};
+use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Operation, Sink, parse_json};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -53,19 +53,17 @@ impl Calls {
             .ctx(&parts.headers, Channel::Rest)
             .await?
             .with_time_limit(self.within);
-        if let Some(operation) = self.gate.registry().get(name) {
-            // What only the product's own code calls is not there for anybody else.
-            if operation.is_internal() {
-                return Err(Error::not_found("operation"));
-            }
+        // What only the product's own code calls is not there for anybody else.
+        if self.gate.registry().get(name).is_some_and(Operation::is_internal) {
+            return Err(Error::not_found("operation"));
+        }
+        let tool = self.gate.tools().find(&ctx, name).await?;
+        if let Some(tool) = &tool {
             // A stranger's body is not read.
-            if let Some(permission) = operation
-                .permission()
-                .filter(|permission| !ctx.grants().allows(permission))
-            {
+            if let Some(permission) = tool.permission().filter(|_| !tool.is_permitted(&ctx)) {
                 let refused = self.gate.call(
                     &ctx,
-                    name,
+                    tool.operation().name(),
                     serde_json::Value::Null,
                     Envelope::default(),
                     Sink::none(),
@@ -83,7 +81,15 @@ impl Calls {
             true => serde_json::json!({}),
             false => parse_json(&bytes, &JsonLimits::of_bytes(self.body_bytes))?,
         };
-        let answer = self.gate.call(&ctx, name, input, envelope, Sink::none()).await?;
+        let answer = match tool {
+            Some(tool) => {
+                let (name, input) = (tool.operation().name(), tool.bind(input));
+                let called = self.gate.call(&ctx, name, input, envelope, Sink::none());
+                called.await.map_err(|error| tool.unbind(error))?
+            }
+            // It says which name was meant.
+            None => self.gate.call(&ctx, name, input, envelope, Sink::none()).await?,
+        };
         respond(&answer)
     }
 }

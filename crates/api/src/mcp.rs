@@ -3,6 +3,7 @@
 
 use crate::codes::advice;
 use crate::edge::{Inbound, panic_text};
+use crate::openapi::noun;
 use crate::problem::Problem;
 use crate::tools::{self, Shelf, Toolset};
 use axum::Router;
@@ -25,7 +26,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{ActorKind, Channel, Ctx, Error, ErrorKind, Result};
-use synapscale_ops::{Envelope, Gate, Operation, Sink};
+use synapscale_ops::{Envelope, Gate, Operation, Sink, Tool as Callable, Tools};
 use uuid::Uuid;
 
 /// Largest answer given to a model, in bytes of JSON.
@@ -33,6 +34,8 @@ const MAX_OUTPUT: usize = 256 * 1024;
 /// Matches given by `ops_search` when no number is named, and at most.
 const DEFAULT_MATCHES: u64 = 8;
 const MAX_MATCHES: u64 = 25;
+/// Most tools of sources in one list: the rest are found with `ops_search`.
+const MAX_SOURCED: usize = 200;
 const INSTRUCTIONS: &str = "Tools are operations of SynapScale in the caller's workspace. Only some are listed: find \
     others with ops_search, then call them with ops_call. A failed call says what to correct. Writes take \
     _idempotency_key, so that a repeated call has one effect, and where listed _expected_revision, so that nobody's \
@@ -95,6 +98,7 @@ struct Mcp(Arc<Inner>);
 
 struct Inner {
     gate: Gate,
+    tools: Tools,
     shelf: Shelf,
     version: String,
     time_limit: Duration,
@@ -104,6 +108,7 @@ impl Inner {
     fn new(gate: Gate, settings: McpSettings) -> Self {
         let shelf = Shelf::new(gate.registry(), &settings.core, settings.toolsets);
         Inner {
+            tools: gate.tools(),
             gate,
             shelf,
             version: settings.version,
@@ -113,21 +118,19 @@ impl Inner {
 
     async fn call(&self, ctx: &Ctx, name: &str, arguments: JsonObject) -> Result<CallToolResult> {
         match name {
-            tools::SEARCH => self.search(ctx, &arguments),
+            tools::SEARCH => self.search(ctx, &arguments).await,
             tools::CALL => self.call_any(ctx, arguments).await,
             _ => {
-                let operation = self.operation(name)?;
+                let tool = self.find(ctx, name).await?;
                 let mut arguments = arguments;
-                let envelope = take_envelope(operation, &mut arguments)?;
-                self.run(ctx, operation, arguments.into(), envelope).await
+                let envelope = take_envelope(tool.operation(), &mut arguments)?;
+                self.run(ctx, &tool, arguments.into(), envelope).await
             }
         }
     }
 
-    fn operation(&self, name: &str) -> Result<&Operation> {
-        let registry = self.gate.registry();
-        let found = registry.get(name).or_else(|| registry.wire(name));
-        found.filter(|operation| !operation.is_internal()).ok_or_else(|| {
+    async fn find(&self, ctx: &Ctx, name: &str) -> Result<Callable> {
+        self.tools.find(ctx, name).await?.ok_or_else(|| {
             let short: String = name.chars().take(64).collect();
             let message = format!("There is no tool or operation `{short}`. Find one with ops_search.");
             Error::new(ErrorKind::NotFound, "not_found", message)
@@ -137,14 +140,13 @@ impl Inner {
     async fn run(
         &self,
         ctx: &Ctx,
-        operation: &Operation,
+        tool: &Callable,
         input: Value,
         envelope: Envelope,
     ) -> Result<CallToolResult> {
-        let answer = self
-            .gate
-            .call(ctx, operation.name(), input, envelope, Sink::none())
-            .await?;
+        let (name, input) = (tool.operation().name(), tool.bind(input));
+        let called = self.gate.call(ctx, name, input, envelope, Sink::none());
+        let answer = called.await.map_err(|error| tool.unbind(error))?;
         let bytes = answer.output.to_bytes()?;
         if bytes.len() > MAX_OUTPUT {
             return Err(too_much());
@@ -155,7 +157,7 @@ impl Inner {
         Ok(result)
     }
 
-    fn search(&self, ctx: &Ctx, arguments: &JsonObject) -> Result<CallToolResult> {
+    async fn search(&self, ctx: &Ctx, arguments: &JsonObject) -> Result<CallToolResult> {
         only(arguments, &["query", "limit"])?;
         let query = required_text(arguments, "query")?;
         let limit = match arguments.get("limit") {
@@ -165,10 +167,13 @@ impl Inner {
                 .filter(|limit| (1..=MAX_MATCHES).contains(limit))
                 .ok_or_else(|| Error::invalid("/limit", "range", "Give a whole number from 1 to 25."))?,
         };
-        let found = self.shelf.search(query, |operation| permitted(ctx, operation));
+        let further = self.tools.sourced(ctx).await;
+        let found = self
+            .shelf
+            .search(query, |operation| permitted(ctx, operation), further);
         let found: Vec<Value> = found
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .map(describe)
+            .map(|tool| describe(&tool))
             .collect();
         Ok(CallToolResult::structured(json!({"operations": found})))
     }
@@ -178,7 +183,7 @@ impl Inner {
             &arguments,
             &["operation", "input", "idempotency_key", "expected_revision"],
         )?;
-        let operation = self.operation(required_text(&arguments, "operation")?)?;
+        let tool = self.find(ctx, required_text(&arguments, "operation")?).await?;
         let envelope = Envelope {
             idempotency_key: optional_text(&arguments, "idempotency_key")?,
             expected_revision: optional_integer(&arguments, "expected_revision")?,
@@ -188,7 +193,7 @@ impl Inner {
             Some(input @ Value::Object(_)) => input,
             Some(_) => return Err(Error::invalid("/input", "type", "The input must be an object.")),
         };
-        self.run(ctx, operation, input, envelope)
+        self.run(ctx, &tool, input, envelope)
             .await
             .map_err(|error| error.under("/input"))
     }
@@ -206,16 +211,17 @@ fn permitted(ctx: &Ctx, operation: &Operation) -> bool {
         .is_none_or(|permission| ctx.grants().allows(permission))
 }
 
-fn describe(operation: &Operation) -> Value {
+fn describe(tool: &Callable) -> Value {
+    let operation = tool.operation();
     json!({
-        "operation": operation.name(),
-        "title": operation.title(),
-        "about": operation.about(),
-        "effect": operation.effect().as_str(),
-        "destructive": operation.is_destructive(),
+        "operation": tool.name(),
+        "title": tool.title(),
+        "about": tool.description(),
+        "effect": tool.effect().as_str(),
+        "destructive": tool.is_destructive(),
         "takes_idempotency_key": operation.takes_idempotency_key(),
         "takes_expected_revision": operation.takes_expected_revision(),
-        "input_schema": operation.input_schema(),
+        "input_schema": tool.input_schema(),
     })
 }
 
@@ -328,7 +334,15 @@ impl ServerHandler for Mcp {
     ) -> Result<ListToolsResult, ErrorData> {
         let (parts, ctx) = parts(&cx)?;
         let sets = toolsets(parts);
-        let tools: Vec<Tool> = self.0.shelf.list(&sets, |operation| permitted(ctx, operation));
+        let mut tools: Vec<Tool> = self.0.shelf.list(&sets, |operation| permitted(ctx, operation));
+        let families = self.0.gate.registry().families();
+        if families.iter().any(|family| tools::names_family(&sets, family)) {
+            let further = self.0.tools.sourced(ctx).await;
+            let of_sets = further
+                .iter()
+                .filter(|tool| tools::names_family(&sets, noun(tool.name())));
+            tools.extend(of_sets.take(MAX_SOURCED).map(tools::described));
+        }
         Ok(ListToolsResult::with_all_items(tools))
     }
 

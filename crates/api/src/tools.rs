@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::sync::Arc;
 use synapscale_core::Effect;
-use synapscale_ops::{Operation, Registry};
+use synapscale_ops::{Operation, Registry, Tool as Callable};
 
 /// The tool that finds operations.
 pub(crate) const SEARCH: &str = "ops_search";
@@ -86,43 +86,56 @@ impl Shelf {
             .any(|name| name == noun || group(name).is_some_and(|set| set.nouns.contains(&noun)))
     }
 
-    /// Operations that match the words of `query`, best first.
+    /// Operations and further tools that match the words of `query`, best first.
     pub fn search(
         &self,
         query: &str,
         permitted: impl Fn(&Operation) -> bool,
-    ) -> impl Iterator<Item = &Operation> {
+        further: Vec<Callable>,
+    ) -> impl Iterator<Item = Callable> {
         let query = query.to_lowercase();
         let words: Vec<&str> = query
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty())
             .collect();
-        let mut found: Vec<(usize, &Entry)> = self
+        let own = self
             .entries
             .iter()
             .filter(|entry| permitted(&entry.operation))
-            .map(|entry| (entry.score(&words), entry))
-            .filter(|(score, _)| *score > 0)
-            .collect();
+            .map(|entry| (entry.score(&words), Callable::of(entry.operation.clone())));
+        let further = further.into_iter().map(|tool| {
+            let name = format!("{} {}", tool.name(), tool.title()).to_lowercase();
+            (score(&name, &tool.description().to_lowercase(), &words), tool)
+        });
+        let mut found: Vec<(usize, Callable)> = own.chain(further).filter(|(score, _)| *score > 0).collect();
         // Stable: equals stay in the registry's order.
         found.sort_by_key(|(score, _)| Reverse(*score));
-        found.into_iter().map(|(_, entry)| &entry.operation)
+        found.into_iter().map(|(_, tool)| tool)
     }
 }
 
+/// Whether the sets ask for the tools of a source of this family.
+pub(crate) fn names_family(sets: &[String], family: &str) -> bool {
+    sets.iter().any(|set| set == ALL || set == family)
+}
+
 impl Entry {
-    /// A word in the name counts three times as much as one in the description.
     fn score(&self, words: &[&str]) -> usize {
-        let word = |word: &&str| {
-            // `task` shall find `tasks`, and `tasks` find `task`.
-            let stem = word
-                .strip_suffix('s')
-                .filter(|stem| stem.len() > 2)
-                .unwrap_or(word);
-            3 * usize::from(self.name.contains(stem)) + usize::from(self.about.contains(stem))
-        };
-        words.iter().map(word).sum()
+        score(&self.name, &self.about, words)
     }
+}
+
+/// A word in the name counts three times as much as one in the description. Both are in lower case.
+fn score(name: &str, about: &str, words: &[&str]) -> usize {
+    let word = |word: &&str| {
+        // `task` shall find `tasks`, and `tasks` find `task`.
+        let stem = word
+            .strip_suffix('s')
+            .filter(|stem| stem.len() > 2)
+            .unwrap_or(word);
+        3 * usize::from(name.contains(stem)) + usize::from(about.contains(stem))
+    };
+    words.iter().map(word).sum()
 }
 
 /// Whether tool inputs may carry an idempotency key.
@@ -131,32 +144,34 @@ pub(crate) fn takes_key(operation: &Operation) -> bool {
 }
 
 fn tool(operation: &Operation) -> Tool {
-    let about = match operation.about() {
-        "" => operation.title(),
-        about => about,
-    };
-    let read = operation.effect() == Effect::Read;
+    described(&Callable::of(operation.clone()))
+}
+
+/// An operation or a source's tool as a tool of ours.
+pub(crate) fn described(callable: &Callable) -> Tool {
+    let read = callable.effect() == Effect::Read;
     let annotations = ToolAnnotations::new()
         .read_only(read)
-        .destructive(operation.is_destructive())
+        .destructive(callable.is_destructive())
         .idempotent(read)
-        .open_world(operation.effect() == Effect::External);
+        .open_world(callable.effect() == Effect::External);
     let tool = Tool::new(
-        operation.wire_name().to_owned(),
-        about,
-        Arc::new(input(operation)),
+        callable.wire_name().to_owned(),
+        callable.description().to_owned(),
+        Arc::new(input(callable)),
     )
-    .with_title(operation.title())
+    .with_title(callable.title())
     .with_annotations(annotations);
-    match operation.output_schema().as_object() {
+    match callable.output_schema().as_object() {
         Some(schema) => tool.with_raw_output_schema(Arc::new(schema.clone())),
         None => tool,
     }
 }
 
 /// The input schema with the reserved fields that the operation honours.
-fn input(operation: &Operation) -> JsonObject {
-    let mut schema = operation.input_schema().as_object().cloned().unwrap_or_default();
+fn input(callable: &Callable) -> JsonObject {
+    let operation = callable.operation();
+    let mut schema = callable.input_schema().as_object().cloned().unwrap_or_default();
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
     if takes_key(operation) {
         properties[KEY] = json!({

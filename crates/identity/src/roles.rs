@@ -32,6 +32,7 @@ const VIEWER: &[&str] = &[
     "runs:read",
     "models:read",
     "agents:read",
+    "mcp:read",
     "approvals:read",
     "hooks:read",
     "events:read",
@@ -48,6 +49,7 @@ const MEMBER: &[&str] = &[
     "approvals:decide",
     "llm:chat",
     "agents:run",
+    "mcp:call",
     "usage:read",
 ];
 

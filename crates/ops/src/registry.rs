@@ -176,6 +176,11 @@ impl Registry {
         &self.events
     }
 
+    /// The families of the tools that come and go at run time, such as `mcp`.
+    pub fn families(&self) -> Vec<&'static str> {
+        self.sources.iter().map(|source| source.0.family()).collect()
+    }
+
     /// Where further tools come from at run time.
     pub(crate) fn sources(&self) -> &[Source] {
         &self.sources

@@ -86,6 +86,22 @@ impl Tools {
         found
     }
 
+    /// The sources' tools that are permitted to the caller: what comes beside the operations, which never change. A source
+    /// that fails is left out.
+    pub async fn sourced(&self, ctx: &Ctx) -> Vec<Tool> {
+        let mut found = Vec::new();
+        for Source(source) in self.registry.sources() {
+            match source.list(&self.store, ctx).await {
+                Ok(tools) => found.extend(tools.into_iter().filter_map(|tool| self.through(tool))),
+                Err(error) => {
+                    tracing::warn!(family = source.family(), %error, "the tools of a source cannot be listed")
+                }
+            }
+        }
+        found.retain(|tool| tool.is_permitted(ctx));
+        found
+    }
+
     /// What `name` names, dotted or as on the wire. Whether the caller may call it is the gate's to say.
     ///
     /// # Errors

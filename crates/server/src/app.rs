@@ -24,6 +24,7 @@ use synapscale_engine::{Engine, EngineConfig, Listener, Principals, RunStatus, U
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
 use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
+use synapscale_mcp::{Mcp, McpConfig};
 use synapscale_ops::{Gate, GateConfig, Module, Registry};
 use synapscale_store::Store;
 use tokio::sync::broadcast::error::RecvError;
@@ -88,6 +89,7 @@ pub struct App {
     engine: Engine,
     auth: Authenticator,
     models: Models,
+    mcp: Mcp,
     figures: PrometheusHandle,
     readiness: Arc<Readiness>,
     router: Router,
@@ -243,12 +245,14 @@ impl App {
             Arc::new(Names(modules.auth.clone())),
             gate.registry().clone(),
         );
+        modules.mcp.attach(mcp_config(&config))?;
 
         let worker = config.roles.worker.then(|| engine.clone());
         let readiness = Readiness::new(store, worker, config.data.clone(), migrations);
         let mut app = App {
             auth: modules.auth,
             models: modules.models,
+            mcp: modules.mcp,
             router: Router::new(),
             going_down: CancellationToken::new(),
             streams: TaskTracker::new(),
@@ -345,6 +349,7 @@ impl App {
             self.figures.clone(),
         );
         self.models.start()?;
+        self.mcp.start()?;
         let worker_stop = CancellationToken::new();
         let workers = TaskTracker::new();
         let worker = self.config.roles.worker.then(|| {
@@ -368,6 +373,7 @@ impl App {
             None => Ok(()),
         };
         periodic.stop().await;
+        bounded("MCP servers", FAREWELL, self.mcp.stop()).await;
         bounded("usage of models", FAREWELL, self.models.stop()).await;
         bounded("database", CLOSE, self.gate.store().close()).await;
         tracing::info!("stopped");
@@ -447,6 +453,17 @@ fn models_config(config: &Config) -> ModelsConfig {
         spill: Some(config.data.join("usage")),
         local_ollama: config.models.local_ollama,
         ..ModelsConfig::default()
+    }
+}
+
+fn mcp_config(config: &Config) -> McpConfig {
+    McpConfig {
+        stdio: config.mcp.stdio.clone(),
+        allow: config.mcp.allow.clone(),
+        path: config.mcp.path.clone(),
+        scratch: config.data.join("mcp"),
+        version: VERSION.to_owned(),
+        ..McpConfig::default()
     }
 }
 

@@ -24,6 +24,8 @@ pub const LISTEN: &str = "127.0.0.1:8080";
 const DATA: &str = "data";
 /// The settings file that is read when it is there.
 const FILE: &str = "synapscale.toml";
+/// Where the programs of MCP servers are looked for when nothing says so.
+const MCP_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// What the log shows unless told otherwise. `rmcp` logs whole requests.
 const LOG: &str = "info,rmcp=warn,sqlx=warn,hyper=warn";
 
@@ -93,6 +95,17 @@ pub struct ModelsSettings {
     pub allow: Vec<Allowed>,
     /// Whether an Ollama on this machine is offered to workspaces without a provider.
     pub local_ollama: bool,
+}
+
+/// The client of other people's MCP servers.
+#[derive(Clone, Debug, Default)]
+pub struct McpSettings {
+    /// The commands that MCP servers may be started by; none unless named.
+    pub stdio: Vec<String>,
+    /// Private addresses that MCP servers may stand at.
+    pub allow: Vec<AllowRule>,
+    /// Where their programs are looked for.
+    pub path: String,
 }
 
 /// Limits that can be set.
@@ -188,6 +201,8 @@ pub struct Config {
     pub http_allow: Vec<AllowRule>,
     /// The model service.
     pub models: ModelsSettings,
+    /// The client of other people's MCP servers.
+    pub mcp: McpSettings,
     /// The log.
     pub log: LogConfig,
     /// Limits.
@@ -340,6 +355,7 @@ impl Config {
                 allow: Vec::new(),
                 local_ollama: true,
             },
+            mcp: McpSettings::default(),
             log: LogConfig {
                 format: LogFormat::Human,
                 filter: LOG.to_owned(),
@@ -373,6 +389,11 @@ impl Config {
         // On a developer's machine what runs there is the developer's; elsewhere the operator decides.
         let own_machine = config.profile == Profile::Dev;
         config.models.local_ollama = layer.llm.local_ollama.unwrap_or(own_machine);
+        config.mcp.stdio = layer.mcp.stdio.unwrap_or_default();
+        config.mcp.stdio.retain(|command| !command.is_empty());
+        config.mcp.allow = problems.list("mcp/allow", layer.mcp.allow);
+        let path = layer.mcp.path.or_else(|| environment("PATH"));
+        config.mcp.path = path.unwrap_or_else(|| MCP_PATH.to_owned());
         config.log.format = log_format(layer.log.format.as_deref(), config.profile, &mut problems);
         config.log.filter = layer.log.filter.unwrap_or_else(|| LOG.to_owned());
         config.lease = Duration::from_secs(layer.limits.lease_seconds.unwrap_or(30).clamp(1, 3600));

@@ -7,6 +7,7 @@ use synapscale_engine::Engine;
 use synapscale_flows::Flows;
 use synapscale_identity::Authenticator;
 use synapscale_llm::service::Models;
+use synapscale_mcp::Mcp;
 use synapscale_ops::{Module, Registry};
 use synapscale_store::{EntitySpec, Migrations, Store};
 
@@ -22,6 +23,8 @@ pub struct Modules {
     pub agents: Agents,
     /// The model service; its settings are attached once they are known.
     pub models: Models,
+    /// Other people's MCP servers; its settings are attached once they are known.
+    pub mcp: Mcp,
 }
 
 impl Modules {
@@ -31,11 +34,13 @@ impl Modules {
         let flows = Flows::new();
         let agents = Agents::new();
         let models = Models::unattached(store.clone());
+        let mcp = Mcp::unattached(store.clone());
         let list = vec![
             synapscale_ops::module(),
             Engine::module(),
             synapscale_identity::module(&auth),
             models.module(),
+            mcp.module(),
             synapscale_work::module(),
             flows.module(),
             agents.module(),
@@ -46,6 +51,7 @@ impl Modules {
             flows,
             agents,
             models,
+            mcp,
         }
     }
 

@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
 
 const DOMAINS: &[&str] = &[
     "identity", "work", "flows", "agents", "memory", "focus", "bots", "connect", "notify", "insight",
-    "market", "files",
+    "market", "files", "mcp",
 ];
 
 /// Stands beside the layers: every crate's tests may use it, and it may use what lies below the domains.

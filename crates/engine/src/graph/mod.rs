@@ -42,6 +42,15 @@ pub const MAX_DEPTH: usize = 64;
 /// Most problems that are told of one file.
 pub const MAX_PROBLEMS: usize = 100;
 
+/// Refuses a stranger's schema, at most [`MAX_DEPTH`] levels deep, that could keep a validator busy without an end:
+/// references that are not local, lead back to themselves or multiply.
+///
+/// # Errors
+/// Why, in words.
+pub fn check_schema(schema: &Value) -> Result<(), String> {
+    schema_guard::check(schema).map_err(|refused| refused.message)
+}
+
 /// The port that a step leaves by unless its kind says otherwise.
 pub const PORT_OUT: &str = "out";
 /// The port of a failed step whose node says `on_error: branch`.

@@ -1,5 +1,7 @@
 //! Sends one request: checks it, follows its redirects hop by hop, and reads a bounded response.
 
+mod lasting;
+
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::future::Future;

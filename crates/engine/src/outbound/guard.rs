@@ -367,6 +367,19 @@ impl Guard {
             })
     }
 
+    /// Whether a rule names the very host or address in `url`, with its port.
+    pub(crate) fn names(&self, url: &Url) -> bool {
+        let port = url.port_or_known_default().unwrap_or_default();
+        let (ip, host) = (literal(url), url.host_str().map(plain_name));
+        self.rules
+            .iter()
+            .filter(|rule| rule.opens_port(port))
+            .any(|rule| match ip {
+                Some(ip) => rule.opens_address(ip.to_canonical()),
+                None => host.is_some_and(|host| rule.opens_host(host)),
+            })
+    }
+
     /// The address in `url` when it is a literal one that may not be reached.
     pub(crate) fn check_literal(&self, url: &Url) -> Result<(), IpAddr> {
         match (literal(url), url.port_or_known_default()) {

@@ -25,6 +25,9 @@ Settings come from synapscale.toml, then SYNAPSCALE_… variables, then flags:
   [http] allow                    SYNAPSCALE_HTTP_ALLOW: private addresses that workflows may reach
   [llm] allow                     SYNAPSCALE_LLM_ALLOW: private addresses that providers of models may stand at
         local_ollama              SYNAPSCALE_LLM_LOCAL_OLLAMA: offer an Ollama of this machine (dev: true, else false)
+  [mcp] stdio                     SYNAPSCALE_MCP_STDIO: commands that MCP servers may be started by, with any arguments
+        allow                     SYNAPSCALE_MCP_ALLOW: private addresses that MCP servers may stand at
+        path                      SYNAPSCALE_MCP_PATH: the PATH of such processes, this one's unless given
   [limits] body_bytes, request_seconds, event_streams, worker_slots, database_connections, write_queue,
            drain_seconds, rate_factor     as variables SYNAPSCALE_BODY_BYTES and so on
 The master key is in SYNAPSCALE_MASTER_KEY, or in master.key in the data directory, made on the first start. Back it up.

@@ -61,6 +61,7 @@ pub(super) struct Layer {
     pub log: LogLayer,
     pub http: HttpLayer,
     pub llm: LlmLayer,
+    pub mcp: McpLayer,
     pub limits: LimitsLayer,
 }
 
@@ -82,6 +83,14 @@ pub(super) struct HttpLayer {
 pub(super) struct LlmLayer {
     pub allow: Option<Vec<String>>,
     pub local_ollama: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct McpLayer {
+    pub stdio: Option<Vec<String>>,
+    pub allow: Option<Vec<String>>,
+    pub path: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -188,6 +197,11 @@ impl Layer {
                 allow: list("LLM_ALLOW"),
                 local_ollama,
             },
+            mcp: McpLayer {
+                stdio: list("MCP_STDIO"),
+                allow: list("MCP_ALLOW"),
+                path: text("MCP_PATH"),
+            },
             limits,
         }
     }
@@ -213,6 +227,11 @@ impl Layer {
             llm: LlmLayer {
                 allow: self.llm.allow.or(below.llm.allow),
                 local_ollama: self.llm.local_ollama.or(below.llm.local_ollama),
+            },
+            mcp: McpLayer {
+                stdio: self.mcp.stdio.or(below.mcp.stdio),
+                allow: self.mcp.allow.or(below.mcp.allow),
+                path: self.mcp.path.or(below.mcp.path),
             },
             limits: self.limits.over(below.limits),
         }

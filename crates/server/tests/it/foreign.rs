@@ -51,6 +51,9 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let key = server
         .ask(Method::POST, "/api/v1/keys", json!({ "name": MARK }))
         .await;
+    let mcp = json!({ "name": "theirs", "title": MARK, "transport": "http", "url": "https://mcp.example.com/mcp",
+        "headers": { "Authorization": MARK } });
+    let mcp = server.ask(Method::POST, "/api/v1/mcp/servers", mcp).await;
     let ids = BTreeMap::from([
         ("project_id", id(&project["id"])),
         ("task_id", id(&task["id"])),
@@ -62,6 +65,7 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
         ("key_id", id(&key["key"]["id"])),
         ("session_id", open_session(db, server).await),
         ("user_id", owner.user_id.clone()),
+        ("server_id", id(&mcp["id"])),
     ]);
     Theirs { ids }
 }
@@ -80,6 +84,8 @@ async fn picture(server: &Server) -> Vec<Value> {
         "keys",
         "members",
         "workspace",
+        "mcp/servers",
+        "mcp/tools",
     ] {
         let mut answer = server.get(&format!("/api/v1/{path}")).await;
         // When a key was last used is kept as keys are used.

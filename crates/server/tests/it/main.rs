@@ -8,6 +8,7 @@ mod conversations;
 mod crash;
 mod foreign;
 mod main_job;
+mod mcp_client;
 mod pages;
 mod process;
 mod sessions;

@@ -1,0 +1,70 @@
+//! The rows: MCP servers, and beside each the tools it listed last. They never leave this crate.
+
+use synapscale_store::{EntitySpec, Tenanted};
+
+/// Declares a tenant's entity without relations.
+macro_rules! tenant_entity {
+    ($module:ident, $table:literal, { $($(#[$meta:meta])* $field:ident: $kind:ty,)* }) => {
+        pub mod $module {
+            use sea_orm::entity::prelude::*;
+            use synapscale_store::orm as sea_orm;
+
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub tenant_id: Uuid,
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub id: Uuid,
+                $($(#[$meta])* pub $field: $kind,)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+
+            impl super::Tenanted for Entity {
+                fn tenant_column() -> Column {
+                    Column::TenantId
+                }
+            }
+        }
+    };
+}
+
+tenant_entity!(server, "mcp_servers", {
+    name: String,
+    title: String,
+    transport: String,
+    url: Option<String>,
+    command: Option<String>,
+    #[sea_orm(column_type = "JsonBinary")]
+    args: Json,
+    secrets_sealed: Option<String>,
+    #[sea_orm(column_type = "JsonBinary")]
+    secret_names: Json,
+    #[sea_orm(column_type = "JsonBinary")]
+    settings: Json,
+    status: String,
+    #[sea_orm(column_type = "JsonBinary")]
+    told: Json,
+    tool_count: i64,
+    unusable_count: i64,
+    tools_at: Option<DateTimeUtc>,
+    last_error: Option<String>,
+    failed_at: Option<DateTimeUtc>,
+    revision: i64,
+    created_at: DateTimeUtc,
+    updated_at: DateTimeUtc,
+});
+
+tenant_entity!(tool_list, "mcp_tool_lists", {
+    #[sea_orm(column_type = "JsonBinary")]
+    tools: Json,
+});
+
+/// What `db check` compares with the live schema.
+pub fn entities() -> Vec<EntitySpec> {
+    vec![EntitySpec::of(server::Entity), EntitySpec::of(tool_list::Entity)]
+}
