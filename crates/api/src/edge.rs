@@ -17,7 +17,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synapscale_core::{Channel, Clock, Error, Origin, new_id};
-use tracing::Instrument;
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 /// Answers are data: nothing in them may run, and no other page may frame them.
@@ -34,6 +35,7 @@ pub(crate) struct Edge {
     pub trusted_proxies: Vec<IpAddr>,
     pub time_limit: Duration,
     pub max_body_bytes: usize,
+    pub trace_parent: Option<fn(&HeaderMap, &Span)>,
 }
 
 /// What the edge found out about a request; in the request's extensions for every handler.
@@ -108,6 +110,11 @@ pub(crate) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
     let ip = client_ip(peer, request.headers(), &edge.trusted_proxies);
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let trace = trace(method, route, id);
+    if let Some(adopt) = edge.trace_parent.filter(|_| !trace.is_disabled()) {
+        adopt(request.headers(), &trace);
+    }
     let inbound = Inbound {
         request_id: id,
         ip,
@@ -118,14 +125,45 @@ pub(crate) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
     };
     request.extensions_mut().insert(inbound);
     let span = tracing::info_span!("request", request_id = %id);
-    let outcome = AssertUnwindSafe(next.run(request).instrument(span))
+    let outcome = AssertUnwindSafe(next.run(request).instrument(span).instrument(trace.clone()))
         .catch_unwind()
         .await;
     let mut response = outcome.unwrap_or_else(|panic| respond_panic(&*panic, id));
     add_headers(response.headers_mut(), id);
-    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-    record(method, route, &response, started.elapsed(), id);
+    let status = response.status();
+    trace.record("http.response.status_code", i64::from(status.as_u16()));
+    // What a client did wrong is no failure of the server.
+    if status.is_server_error() {
+        trace.record("error.type", status.as_str());
+        trace.record("otel.status_code", "ERROR");
+    }
+    trace.in_scope(|| record(method, route, &response, started.elapsed(), id));
     response
+}
+
+/// The request in exported traces: the route and not the path, which may hold a token, and no query string. Beside the
+/// log's own span, which holds the id alone; of the level `debug`, so that it costs nothing where none are exported.
+fn trace(method: &'static str, route: &str, id: Uuid) -> Span {
+    let span = tracing::debug_span!(
+        "http",
+        otel.kind = "server",
+        otel.name = Empty,
+        http.request.method = method,
+        http.route = Empty,
+        url.path = Empty,
+        request_id = %id,
+        http.response.status_code = Empty,
+        otel.status_code = Empty,
+        "error.type" = Empty,
+    );
+    match route {
+        UNMATCHED => span.record("otel.name", method),
+        _ => span
+            .record("otel.name", display(format_args!("{method} {route}")))
+            .record("http.route", route)
+            .record("url.path", route),
+    };
+    span
 }
 
 fn respond_panic(panic: &(dyn Any + Send), id: Uuid) -> Response {

@@ -71,6 +71,8 @@ pub struct ApiConfig {
     pub page: Option<fn(&HeaderMap) -> Option<Response>>,
     /// What runs tell while they work; none where no run does.
     pub watch: Option<Arc<dyn Watch>>,
+    /// Tells a request's span of the caller's trace; none where no traces are exported.
+    pub trace_parent: Option<fn(&HeaderMap, &tracing::Span)>,
     /// Counts what outlives a request; the server waits for it at the end.
     pub tasks: TaskTracker,
     /// Cancelled when the server goes down.
@@ -91,6 +93,7 @@ impl Default for ApiConfig {
             max_streams_per_tenant: 1000,
             page: None,
             watch: None,
+            trace_parent: None,
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         }
@@ -114,6 +117,7 @@ pub fn router(gate: Gate, auth: Arc<dyn Authenticate>, config: ApiConfig, extra:
         trusted_proxies: config.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
         time_limit: config.time_limit,
         max_body_bytes: config.max_body_bytes,
+        trace_parent: config.trace_parent,
     });
     let streams = Arc::new(ws::Streams {
         store: gate.store().clone(),

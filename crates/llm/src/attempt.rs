@@ -7,8 +7,10 @@ use crate::error::{LlmError, LlmErrorKind, Result, Stage};
 use crate::model::{ChatResponse, Delta, Part};
 use crate::price::PriceBook;
 use crate::route::{Attempt, Sink};
+use crate::spans;
 use synapscale_core::Clock;
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, Span};
 
 /// The run of one call.
 pub(crate) struct Run<'a> {
@@ -31,6 +33,7 @@ struct Open<'a> {
     attempt: Attempt,
     began: Instant,
     reader: Option<Box<dyn StreamReader>>,
+    span: Span,
 }
 
 impl<'a> Run<'a> {
@@ -59,7 +62,8 @@ impl<'a> Run<'a> {
         let adapter = adapter(deployment.preset.wire);
         deployment.validate()?;
         let wire = adapter.request(call)?;
-        self.begin(deployment);
+        let span = spans::chat(call);
+        self.begin(deployment, span.clone());
         let began = Instant::now();
         let times = deployment.timeouts;
         // A whole answer comes when it is finished, so that only the attempt's own limit holds for its head.
@@ -79,7 +83,7 @@ impl<'a> Run<'a> {
             self.read(head, limits, adapter, deployment.max_response_bytes)
                 .await
         };
-        let result = match timeout_at(began + times.attempt, exchange).await {
+        let result = match timeout_at(began + times.attempt, exchange.instrument(span)).await {
             Ok(result) => result,
             Err(_) => Err(client::timed_out(Stage::Attempt)),
         };
@@ -96,7 +100,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn begin(&mut self, deployment: &'a Deployment) {
+    fn begin(&mut self, deployment: &'a Deployment, span: Span) {
         self.partial = None;
         let attempt = Attempt {
             deployment: deployment.id.clone(),
@@ -115,6 +119,7 @@ impl<'a> Run<'a> {
             attempt,
             began: Instant::now(),
             reader: None,
+            span,
         });
     }
 
@@ -125,6 +130,7 @@ impl<'a> Run<'a> {
             mut attempt,
             began,
             reader,
+            span,
         }) = self.open.take()
         else {
             return;
@@ -132,6 +138,7 @@ impl<'a> Run<'a> {
         let partial = reader.map(|mut reader| Box::new(reader.take()));
         attempt.total_ms = millis(began);
         attempt.error = error;
+        spans::ended(&span, attempt.error.as_ref(), response.or(partial.as_deref()));
         if let Some(response) = response.or(partial.as_deref()) {
             attempt.usage = response.usage.clone();
             attempt.cost = deployment.cost(self.prices, &attempt.usage);

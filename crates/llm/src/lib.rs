@@ -19,6 +19,7 @@ mod route;
 mod router;
 mod secret;
 pub mod service;
+mod spans;
 mod sse;
 mod structured;
 

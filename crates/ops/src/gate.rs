@@ -100,7 +100,7 @@ impl Gate {
         sink: Sink,
     ) -> Result<Answer> {
         let operation = self.find(name)?;
-        let span = span(ctx, &operation);
+        let span = span(ctx, &operation, "call");
         let work = async {
             let started = Instant::now();
             let answer = within(ctx, self.run(ctx, &operation, input, envelope, sink)).await;
@@ -136,7 +136,7 @@ impl Gate {
         sink: Sink,
     ) -> Result<Prepared> {
         let operation = self.find(name)?;
-        let span = span(ctx, &operation);
+        let span = span(ctx, &operation, "prepare");
         let work = async {
             let prepared = within(ctx, self.ready(ctx, &operation, input, envelope, sink)).await;
             log_fault(prepared.as_ref().err());
@@ -163,7 +163,8 @@ impl Gate {
             log_fault(error);
             applied
         };
-        work.instrument(span(&prepared.ctx, &prepared.operation)).await
+        work.instrument(span(&prepared.ctx, &prepared.operation, "apply"))
+            .await
     }
 
     /// The second half of an external call. The runner commits its start first and passes the same `idempotency_key`
@@ -191,7 +192,8 @@ impl Gate {
             log_fault(output.as_ref().err());
             output.map(Answer::new)
         };
-        work.instrument(span(&prepared.ctx, &prepared.operation)).await
+        work.instrument(span(&prepared.ctx, &prepared.operation, "perform"))
+            .await
     }
 
     /// Tells of the denied tries counted since the last time, as events of each tenant; says how many events. Called by
@@ -391,20 +393,25 @@ async fn within<T>(ctx: &Ctx, work: impl Future<Output = Result<T>>) -> Result<T
     }
 }
 
-fn span(ctx: &Ctx, operation: &Operation) -> Span {
+/// The log's span and, where traces are exported, theirs: `part` says which of the gate's doors it is.
+fn span(ctx: &Ctx, operation: &Operation, part: &'static str) -> Span {
     tracing::info_span!(
         "operation",
         operation = operation.name(),
+        part,
         request_id = %ctx.request_id(),
         tenant = %ctx.tenant(),
         actor_kind = ctx.actor().kind.as_str(),
         actor = %ctx.actor().id,
         on_behalf_of = ctx.principal().map(|principal| tracing::field::display(principal.id)),
+        "error.type" = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
     )
 }
 
-fn measure(operation: &Operation, started: Instant, error: Option<&Error>) {
-    let outcome = match error.map(Error::kind) {
+/// How a call ended, in figures and traces.
+fn outcome(error: Option<&Error>) -> &'static str {
+    match error.map(Error::kind) {
         None => "done",
         Some(
             ErrorKind::Internal
@@ -414,13 +421,25 @@ fn measure(operation: &Operation, started: Instant, error: Option<&Error>) {
             | ErrorKind::Cancelled,
         ) => "failed",
         Some(_) => "refused",
-    };
+    }
+}
+
+fn measure(operation: &Operation, started: Instant, error: Option<&Error>) {
+    let outcome = outcome(error);
     histogram!("synapscale_operation_seconds", "operation" => operation.name(), "outcome" => outcome)
         .record(started.elapsed().as_secs_f64());
 }
 
-/// Faults of ours go to the log with what lies underneath; the caller does not see that.
+/// Faults of ours go to the log with what lies underneath; the caller does not see that. The call's span is told the code
+/// of every error, and that it failed unless the caller was merely refused.
 fn log_fault(error: Option<&Error>) {
+    if let Some(error) = error {
+        let span = Span::current();
+        span.record("error.type", error.code());
+        if outcome(Some(error)) == "failed" {
+            span.record("otel.status_code", "ERROR");
+        }
+    }
     if let Some(error) = error.filter(|error| error.kind() == ErrorKind::Internal) {
         tracing::error!(
             code = error.code(),

@@ -301,6 +301,10 @@ impl App {
             max_streams_per_tenant: config.limits.event_streams,
             page: Some(web::page),
             watch: Some(Arc::new(RunsLive(self.engine.clone()))),
+            trace_parent: config
+                .otlp
+                .as_ref()
+                .map(|_| crate::telemetry::adopt as fn(&_, &_)),
             tasks: self.streams.clone(),
             shutdown: self.going_down.clone(),
         }

@@ -2,8 +2,10 @@
 //! at once. The only place that reads the environment.
 
 mod layer;
+mod otlp;
 
 pub use layer::{ServeFlags, StoreFlags};
+pub use otlp::OtlpConfig;
 
 use layer::Layer;
 use std::fmt;
@@ -205,6 +207,8 @@ pub struct Config {
     pub mcp: McpSettings,
     /// The log.
     pub log: LogConfig,
+    /// Where traces go, if anywhere.
+    pub otlp: Option<OtlpConfig>,
     /// Limits.
     pub limits: Limits,
     /// For how long a run is a worker's without a sign of life.
@@ -314,7 +318,10 @@ impl Config {
             None if Path::new(FILE).exists() => Layer::from_file(Path::new(FILE))?,
             None => Layer::default(),
         };
-        let layer = Layer::from_flags(flags).over(from_env).over(from_file);
+        let layer = Layer::from_flags(flags)
+            .over(from_env)
+            .over(from_file)
+            .over(Layer::from_shared_env(&environment));
         Self::resolve(layer, problems)
     }
 
@@ -360,6 +367,7 @@ impl Config {
                 format: LogFormat::Human,
                 filter: LOG.to_owned(),
             },
+            otlp: None,
             limits: Limits::default(),
             lease: Duration::from_secs(30),
             master_key: MasterKeySource::File(data.join("master.key")),
@@ -396,6 +404,7 @@ impl Config {
         config.mcp.path = path.unwrap_or_else(|| MCP_PATH.to_owned());
         config.log.format = log_format(layer.log.format.as_deref(), config.profile, &mut problems);
         config.log.filter = layer.log.filter.unwrap_or_else(|| LOG.to_owned());
+        config.otlp = OtlpConfig::resolve(layer.otlp, &mut problems);
         config.lease = Duration::from_secs(layer.limits.lease_seconds.unwrap_or(30).clamp(1, 3600));
         config.limits = layer.limits.resolve(&mut problems);
         if let Some(key) = environment("SYNAPSCALE_MASTER_KEY").filter(|key| !key.trim().is_empty()) {

@@ -1,12 +1,22 @@
-//! The log, and the figures for Prometheus.
+//! The log, the traces, and the figures for Prometheus.
 
-use crate::config::{LogConfig, LogFormat, no_colour};
+mod outbox;
+mod shape;
+mod traces;
+
+pub use traces::Traces;
+pub(crate) use traces::adopt;
+
+use crate::config::{LogConfig, LogFormat, OtlpConfig, no_colour};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io::IsTerminal;
 use synapscale_core::{Error, ErrorKind, Result};
+use tracing::Subscriber;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 /// Bounds of the buckets of all durations, in seconds.
 const SECONDS: &[f64] = &[
@@ -18,29 +28,61 @@ const SECONDS: &[f64] = &[
 /// # Errors
 /// `config` for a filter that cannot be read.
 pub fn start_log(config: &LogConfig) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|error| {
+    // Fails only when there is a log already, as in tests.
+    let _ = tracing_subscriber::registry()
+        .with(filter(config)?)
+        .with(layer(config))
+        .try_init();
+    Ok(())
+}
+
+/// As [`start_log`], and with settings for it starts the export of traces, within the runtime. What the log shows is no
+/// matter to traces.
+///
+/// # Errors
+/// As [`start_log`], and `otlp` when TLS cannot be set up.
+pub fn start(config: &LogConfig, otlp: Option<&OtlpConfig>) -> Result<Option<Traces>> {
+    let Some(otlp) = otlp else {
+        return start_log(config).map(|()| None);
+    };
+    let filter = filter(config)?;
+    let (traces, exported) = traces::start(otlp)?;
+    let _ = tracing_subscriber::registry()
+        .with(exported)
+        .with(layer(config).with_filter(filter))
+        .try_init();
+    Ok(Some(traces))
+}
+
+fn filter(config: &LogConfig) -> Result<EnvFilter> {
+    EnvFilter::try_new(&config.filter).map_err(|error| {
         let message = format!("The log's filter `{}` cannot be read: {error}", config.filter);
         Error::new(ErrorKind::Invalid, "config", message)
-    })?;
-    let registry = tracing_subscriber::registry().with(filter);
-    // Fails only when there is a log already, as in tests.
-    let _ = match config.format {
+    })
+}
+
+fn layer<S>(config: &LogConfig) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    match config.format {
         LogFormat::Json => {
-            let layer = fmt::layer()
+            let lines = fmt::format()
                 .json()
                 .flatten_event(true)
                 .with_current_span(true)
-                .with_span_list(false)
-                .with_writer(std::io::stderr);
-            registry.with(layer).try_init()
+                .with_span_list(false);
+            let layer = fmt::layer()
+                .event_format(traces::WithIds(lines))
+                .fmt_fields(JsonFields::new());
+            layer.with_writer(std::io::stderr).boxed()
         }
         LogFormat::Human => {
             let colour = std::io::stderr().is_terminal() && !no_colour();
             let layer = fmt::layer().with_ansi(colour).with_writer(std::io::stderr);
-            registry.with(layer).try_init()
+            layer.boxed()
         }
-    };
-    Ok(())
+    }
 }
 
 /// Starts counting. Of several starts in one process the first one's handle has the figures.

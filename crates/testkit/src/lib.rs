@@ -1,11 +1,13 @@
 //! What the tests share: both databases, the check of every statement's tenant, stand-in servers.
 
+pub mod collector;
 mod database;
 mod guard;
 pub mod policies;
 pub mod providers;
 mod receiver;
 
+pub use collector::Collector;
 pub use database::TestDb;
 pub use guard::TenantGuard;
 pub use receiver::{Received, Receiver};

@@ -5,6 +5,7 @@ use crate::run::drive::{Held, MAX_CRASHES};
 use crate::run::entity::queue;
 use crate::run::{load, signal};
 use chrono::{DateTime, Utc};
+use opentelemetry::trace::SpanContext;
 use std::time::Duration;
 use synapscale_core::{Ctx, Result, TenantId};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
@@ -190,6 +191,8 @@ async fn bring_back(engine: &Engine, claimed: Claimed, slot: OwnedSemaphorePermi
             crashes: claimed.crashes,
             slot,
             alive: None,
+            // Whoever started it was another process, or long ago: a story of its own, told apart by the run's ids.
+            cause: SpanContext::NONE,
         }),
         Err(error) => {
             // It is tried again later; a few times, then it is paused.

@@ -5,11 +5,12 @@ use crate::engine::{Engine, RUNS};
 use crate::graph::StepKey;
 use crate::run::model::RunStatus;
 use crate::run::state::{RunState, What};
-use crate::run::{burst, external, persist, signal};
+use crate::run::{burst, external, persist, signal, spans};
 use crate::unfold::Act;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
+use opentelemetry::trace::SpanContext;
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use synapscale_core::{Error, ErrorKind, Result, TenantId};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 /// A run that was in hand at so many deaths of its worker, without one commit in between, is set aside: at the first ones
@@ -35,6 +37,8 @@ pub(crate) struct Held {
     pub slot: OwnedSemaphorePermit,
     /// Told, or dropped, once the first commit is over.
     pub alive: Option<oneshot::Sender<()>>,
+    /// The span that started it, if that was here and is exported.
+    pub cause: SpanContext,
 }
 
 /// What an outside call came to.
@@ -60,15 +64,21 @@ pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToke
         crashes,
         slot,
         alive,
+        cause,
     } = held;
     let (run_id, tenant) = (state.head.id, state.head.tenant);
     let _slot = slot;
-    let driven = AssertUnwindSafe(go(&engine, state, epoch, crashes, alive, &shutdown)).catch_unwind();
+    let span = spans::held(&state.head, cause);
+    let driven = AssertUnwindSafe(go(&engine, state, epoch, crashes, alive, &shutdown))
+        .catch_unwind()
+        .instrument(span.clone());
     let error = match driven.await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
         Err(_) => Error::internal("a worker panicked"),
     };
+    spans::failed(&span, &error);
+    drop(span);
     if error.code() == "lease_lost" {
         tracing::warn!(run = %run_id, "this run was taken over by another worker");
         return;
@@ -134,7 +144,9 @@ async fn go(
     loop {
         let has_work = !arrivals.is_empty() || !state.ready.is_empty() || look || calls.is_empty();
         if has_work {
-            match commit(engine, &state, epoch, &arrivals, look).await {
+            let span = spans::burst(&state.head);
+            let burst = commit(engine, &state, epoch, &arrivals, look).instrument(span.clone());
+            match spans::seen(&span, burst.await) {
                 Ok(next) => {
                     drop(alive.take());
                     state = next;
@@ -151,6 +163,7 @@ async fn go(
                 Err(error) => return Err(error),
             }
             if state.status.is_final() || state.status == RunStatus::Paused || state.only_waits() {
+                spans::left(&Span::current(), &state);
                 return Ok(());
             }
             for key in std::mem::take(&mut state.launch) {

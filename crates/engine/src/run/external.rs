@@ -6,7 +6,7 @@ use crate::nodes;
 use crate::run::drive::Arrival;
 use crate::run::live::Place;
 use crate::run::state::RunState;
-use crate::run::unfold;
+use crate::run::{spans, unfold};
 use crate::unfold::{Act, Child};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synapscale_core::{Ctx, Error, ErrorKind, Result};
 use synapscale_ops::Sink;
+use tracing::Instrument;
 
 /// No outside call takes longer, whatever the node says.
 const LONGEST_CALL: Duration = Duration::from_secs(3600);
@@ -25,15 +26,18 @@ const USUAL_CALL: Duration = Duration::from_secs(300);
 /// Begins the call of a step whose `started` row has been committed.
 pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFuture<'static, Arrival> {
     let (engine, state) = (engine.clone(), state.clone());
+    let attempt = state.attempts.get(&key).copied().unwrap_or(1);
+    let span = spans::call(&state, &key, attempt);
     async move {
         let began = Instant::now();
-        let attempt = state.attempts.get(&key).copied().unwrap_or(1);
         let seconds = match state.wanted.get(&key).map(|child| &child.act) {
             Some(Act::Call(wanted)) => Some(wanted.timeout_s),
             _ => state.head.graph.node(key.node).timeout_s,
         };
         let limit = seconds.map_or(USUAL_CALL, Duration::from_secs).min(LONGEST_CALL);
-        let guarded = AssertUnwindSafe(call(&engine, &state, &key)).catch_unwind();
+        let guarded = AssertUnwindSafe(call(&engine, &state, &key))
+            .catch_unwind()
+            .instrument(span.clone());
         let outcome = match tokio::time::timeout(limit, guarded).await {
             Err(_) => Err(Error::deadline_exceeded().with_code("step_timeout")),
             Ok(Err(_)) => Err(Error::internal("a node panicked")),
@@ -42,7 +46,7 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
         Arrival {
             key,
             attempt,
-            outcome: outcome.map(Arc::new),
+            outcome: spans::seen(&span, outcome).map(Arc::new),
             took: began.elapsed(),
             ask: false,
             again: false,
@@ -84,6 +88,8 @@ async fn call_child(
     let Act::Call(wanted) = &child.act else {
         return Err(Error::internal("a question makes no outside call"));
     };
+    // When an agent's tools are called here, the call gets a span of its own by the conventions for models:
+    // `execute_tool {name}` with `gen_ai.operation.name`, `gen_ai.tool.name` and `gen_ai.tool.call.id`.
     let ctx = unfold::actor_ctx(ctx, wanted.actor);
     let place = Place {
         run_id: state.head.id,

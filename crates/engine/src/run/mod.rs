@@ -16,6 +16,7 @@ pub(crate) mod persist;
 pub(crate) mod rerun;
 pub(crate) mod retry;
 pub(crate) mod signal;
+pub(crate) mod spans;
 pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod unfold;

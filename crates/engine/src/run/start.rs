@@ -4,12 +4,13 @@ use crate::engine::{Engine, RUNS};
 use crate::run::events::RunStarted;
 use crate::run::model::{NewRun, RunStatus, Started};
 use crate::run::state::{Row, RunHead, RunState};
-use crate::run::{burst, drive, journal, persist, signal};
+use crate::run::{burst, drive, journal, persist, signal, spans};
 use serde_json::Value;
 use std::sync::Arc;
 use synapscale_core::{Channel, Error, NewEvent, Result, new_id};
 use synapscale_store::Tx;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument;
 
 /// The largest input of a run, in bytes of JSON.
 const MAX_INPUT: usize = 1024 * 1024;
@@ -60,7 +61,9 @@ impl Engine {
         let slot = self.slot();
         // A step that starts a run does not run it inside of itself: a workflow that starts itself would never come back.
         if tx.ctx().origin().channel != Channel::Run {
-            burst::run(self, tx, &ctx, &mut state, slot.is_some()).await?;
+            let span = spans::burst(&state.head);
+            let burst = burst::run(self, tx, &ctx, &mut state, slot.is_some()).instrument(span.clone());
+            spans::seen(&span, burst.await)?;
         }
         let input = journal::stow(tx, &state.head.input).await?;
         self.keep_new(tx, &mut state, input, slot).await?;
@@ -94,6 +97,7 @@ impl Engine {
                 crashes: 0,
                 slot,
                 alive: None,
+                cause: spans::cause(),
             };
             let engine = self.clone();
             tx.after_commit(move || engine.adopt(held));

@@ -28,6 +28,10 @@ Settings come from synapscale.toml, then SYNAPSCALE_… variables, then flags:
   [mcp] stdio                     SYNAPSCALE_MCP_STDIO: commands that MCP servers may be started by, with any arguments
         allow                     SYNAPSCALE_MCP_ALLOW: private addresses that MCP servers may stand at
         path                      SYNAPSCALE_MCP_PATH: the PATH of such processes, this one's unless given
+  [otlp] endpoint                 SYNAPSCALE_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT: exports traces by OTLP over
+                                  HTTP, such as to http://127.0.0.1:4318; off unless set
+        headers                   SYNAPSCALE_OTLP_HEADERS, OTEL_EXPORTER_OTLP_HEADERS: name=value,name=value
+        service, sample_ratio     SYNAPSCALE_OTLP_SERVICE, SYNAPSCALE_OTLP_SAMPLE_RATIO: synapscale and 1.0 unless set
   [limits] body_bytes, request_seconds, event_streams, worker_slots, database_connections, write_queue,
            drain_seconds, rate_factor     as variables SYNAPSCALE_BODY_BYTES and so on
 The master key is in SYNAPSCALE_MASTER_KEY, or in master.key in the data directory, made on the first start. Back it up.
@@ -45,27 +49,36 @@ impl Serve {
     pub async fn run(self) -> Outcome {
         let began = Instant::now();
         let config = Config::load(&self.flags)?;
-        telemetry::start_log(&config.log)?;
-        let figures = telemetry::start_metrics()?;
-        let signals = StopSignals::listen()?;
-        let app = App::build(config, figures).await?;
-        let config = app.config().clone();
-        let listeners = Listeners::bind(config.listen, Some(&config.socket())).await?;
-        let url = url_of(listeners.address()?);
-        tracing::info!(
-            version = VERSION,
-            %url,
-            database = app.store().describe(),
-            roles = config.roles.names().join(","),
-            profile = config.profile.as_str(),
-            ms = began.elapsed().as_millis(),
-            "serving"
-        );
-        if config.profile == Kind::Dev && config.roles.api {
-            greet(&app, &url).await?;
+        let traces = telemetry::start(&config.log, config.otlp.as_ref())?;
+        let ended = serve(config, began).await;
+        match (traces, &ended) {
+            (None, _) | (_, Ok(Ended::AtOnce)) => {}
+            (Some(traces), _) => traces.stop().await,
         }
-        serve_until_told(app, listeners, signals).await
+        ended
     }
+}
+
+async fn serve(config: Config, began: Instant) -> Outcome {
+    let figures = telemetry::start_metrics()?;
+    let signals = StopSignals::listen()?;
+    let app = App::build(config, figures).await?;
+    let config = app.config().clone();
+    let listeners = Listeners::bind(config.listen, Some(&config.socket())).await?;
+    let url = url_of(listeners.address()?);
+    tracing::info!(
+        version = VERSION,
+        %url,
+        database = app.store().describe(),
+        roles = config.roles.names().join(","),
+        profile = config.profile.as_str(),
+        ms = began.elapsed().as_millis(),
+        "serving"
+    );
+    if config.profile == Kind::Dev && config.roles.api {
+        greet(&app, &url).await?;
+    }
+    serve_until_told(app, listeners, signals).await
 }
 
 /// Serves until a signal, drains, and gives up draining at the second signal.

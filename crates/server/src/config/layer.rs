@@ -62,6 +62,7 @@ pub(super) struct Layer {
     pub http: HttpLayer,
     pub llm: LlmLayer,
     pub mcp: McpLayer,
+    pub otlp: OtlpLayer,
     pub limits: LimitsLayer,
 }
 
@@ -83,6 +84,16 @@ pub(super) struct HttpLayer {
 pub(super) struct LlmLayer {
     pub allow: Option<Vec<String>>,
     pub local_ollama: Option<bool>,
+}
+
+/// No `Debug`: the headers are secret.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct OtlpLayer {
+    pub endpoint: Option<String>,
+    pub headers: Option<String>,
+    pub service: Option<String>,
+    pub sample_ratio: Option<f64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -158,6 +169,13 @@ impl Layer {
         };
         let auto_migrate = flag("AUTO_MIGRATE", "auto_migrate");
         let local_ollama = flag("LLM_LOCAL_OLLAMA", "llm/local_ollama");
+        let ratio = text("OTLP_SAMPLE_RATIO").map(|text| text.trim().parse::<f64>());
+        let otlp = OtlpLayer {
+            endpoint: text("OTLP_ENDPOINT"),
+            headers: text("OTLP_HEADERS"),
+            service: text("OTLP_SERVICE"),
+            sample_ratio: ratio.as_ref().and_then(|ratio| ratio.as_ref().ok().copied()),
+        };
         let mut number = |name: &str, setting: &str| {
             let text = text(name)?;
             let read = text.trim().parse::<u64>();
@@ -177,6 +195,9 @@ impl Layer {
             rate_factor: number("RATE_FACTOR", "limits/rate_factor"),
             lease_seconds: number("LEASE_SECONDS", "limits/lease_seconds"),
         };
+        if ratio.is_some_and(|ratio| ratio.is_err()) {
+            problems.add("otlp/sample_ratio", "SYNAPSCALE_OTLP_SAMPLE_RATIO is no number.");
+        }
         Layer {
             profile: text("PROFILE"),
             listen: text("LISTEN"),
@@ -202,7 +223,22 @@ impl Layer {
                 allow: list("MCP_ALLOW"),
                 path: text("MCP_PATH"),
             },
+            otlp,
             limits,
+        }
+    }
+
+    /// The variables that many programs share: they count where nothing of ours speaks.
+    pub fn from_shared_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let text = |name: &str| env(name).filter(|text| !text.trim().is_empty());
+        Layer {
+            otlp: OtlpLayer {
+                endpoint: text("OTEL_EXPORTER_OTLP_ENDPOINT"),
+                headers: text("OTEL_EXPORTER_OTLP_HEADERS"),
+                service: text("OTEL_SERVICE_NAME"),
+                sample_ratio: None,
+            },
+            ..Layer::default()
         }
     }
 
@@ -232,6 +268,12 @@ impl Layer {
                 stdio: self.mcp.stdio.or(below.mcp.stdio),
                 allow: self.mcp.allow.or(below.mcp.allow),
                 path: self.mcp.path.or(below.mcp.path),
+            },
+            otlp: OtlpLayer {
+                endpoint: self.otlp.endpoint.or(below.otlp.endpoint),
+                headers: self.otlp.headers.or(below.otlp.headers),
+                service: self.otlp.service.or(below.otlp.service),
+                sample_ratio: self.otlp.sample_ratio.or(below.otlp.sample_ratio),
             },
             limits: self.limits.over(below.limits),
         }

@@ -9,6 +9,7 @@ mod crash;
 mod foreign;
 mod main_job;
 mod mcp_client;
+mod otlp;
 mod pages;
 mod process;
 mod sessions;

@@ -32,8 +32,14 @@ pub struct Server {
 
 /// Runs a command of the binary to its end.
 pub async fn command(db: &TestDb, args: &[&str]) -> (i32, String, String) {
+    command_with(db, args, &[]).await
+}
+
+/// As [`command`], with more variables.
+pub async fn command_with(db: &TestDb, args: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
     let output = base(db)
         .args(args)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
         .await
