@@ -183,23 +183,27 @@ impl Engine {
         let file = pin(file, &graph);
         let bytes = serde_json::to_vec(&file).map_err(Error::internal)?;
         let digest = digest::digest(&digest::SHA256, &bytes).as_ref().to_vec();
-        let found = tx
-            .find::<entity::graph::Entity>()
-            .filter(entity::graph::Column::Digest.eq(digest.clone()))
-            .row(tx)
-            .await?;
-        if let Some(found) = found {
+        let same = || {
+            tx.find::<entity::graph::Entity>()
+                .filter(entity::graph::Column::Digest.eq(digest.clone()))
+        };
+        if let Some(found) = same().row(tx).await? {
             return Ok(found.id);
         }
         let id = new_id();
-        tx.insert::<entity::graph::Entity>(entity::graph::Model {
+        let row = entity::graph::Model {
             tenant_id: tx.ctx().tenant().0,
             id,
-            digest,
+            digest: digest.clone(),
             file,
             created_at: tx.ctx().clock().now(),
-        })
-        .await?;
+        };
+        if !tx.insert_new::<entity::graph::Entity>(row).await? {
+            // Another transaction kept the same one just now, as when a workspace's first calls come side by side.
+            let found = same().row(tx).await?;
+            let gone = || Error::internal("a graph that stands is not found");
+            return found.map(|found| found.id).ok_or_else(gone);
+        }
         let (cache, key) = (self.0.graphs.clone(), (tx.ctx().tenant(), id));
         let graph = Arc::new(graph);
         tx.after_commit(move || cache.insert(key, graph));

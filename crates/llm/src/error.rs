@@ -84,9 +84,11 @@ struct Inner {
 }
 
 impl LlmError {
-    /// An error of `kind`; the message is cut to a bearable length.
+    /// An error of `kind`; the message is cut to a bearable length and rid of what cannot be stored.
     pub fn new(kind: LlmErrorKind, message: impl Into<String>) -> Self {
         let mut message = message.into();
+        // Errors are journalled, and PostgreSQL keeps no NUL in text.
+        message.retain(|sign| sign != '\0');
         if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
             message.truncate(end);
         }

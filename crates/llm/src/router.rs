@@ -19,6 +19,9 @@ use std::time::Duration;
 use synapscale_core::{Clock, new_id};
 use tokio_util::sync::CancellationToken;
 
+/// Deployments whose health is remembered. Those of routes and providers that are gone are among them.
+const MOST_KNOWN: usize = 20_000;
+
 /// How a router is made.
 #[derive(Clone, Debug, Default)]
 pub struct RouterConfig {
@@ -398,6 +401,14 @@ impl Router {
             .health
             .write()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if all.len() >= MOST_KNOWN {
+            let well = BreakerState::Closed { failures: 0 };
+            all.retain(|_, health| Arc::strong_count(health) > 1 || health.breaker.state() != well);
+            // What is learnt again costs a few calls; looking through all of them for each new one would cost more.
+            if all.len() > MOST_KNOWN / 2 {
+                all.clear();
+            }
+        }
         let fresh = || Health {
             breaker: Breaker::new(self.breaker),
             latency_us: AtomicU64::new(0),

@@ -37,6 +37,8 @@ pub struct Measured {
     name: String,
     database: String,
     figures: String,
+    /// CPU of each, in milliseconds.
+    cpu_each: f64,
 }
 
 impl Measured {
@@ -59,6 +61,18 @@ impl Measured {
             name: name.to_owned(),
             database: database.to_owned(),
             figures,
+            cpu_each: cpu * 1000.0 / count,
+        }
+    }
+
+    /// What this takes beyond the floor below it.
+    pub fn beyond(&self, floor: &Measured, name: &str) -> Self {
+        let share = self.cpu_each - floor.cpu_each;
+        Measured {
+            name: name.to_owned(),
+            database: self.database.clone(),
+            figures: format!("| {share:.3} | {share:.2} | |"),
+            cpu_each: share,
         }
     }
 
@@ -67,6 +81,7 @@ impl Measured {
             name: name.to_owned(),
             database: database.to_owned(),
             figures: format!("{text} | | | |"),
+            cpu_each: 0.0,
         }
     }
 }

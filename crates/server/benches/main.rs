@@ -1,8 +1,10 @@
 //! `make bench`: the figures of docs/benchmarks.md. The real release binary as a process of its own, its CPU time read
-//! from the kernel, floors in the same run: a bare axum answer and a bare durable SQL commit.
+//! from the kernel, floors in the same run: a bare axum answer and a bare durable SQL commit. Beside it our share of a model
+//! call, in this process.
 
 mod floor;
 mod harness;
+mod models;
 
 use harness::{Load, Measured, Target, report};
 use reqwest::Method;
@@ -29,6 +31,7 @@ fn main() {
 
 async fn all() {
     let mut rows = vec![floor::axum(CALLERS, SPAN).await, floor::sqlite_commit().await];
+    rows.extend(models::measure(SPAN).await);
     for target in [Target::sqlite().await, Target::postgres().await]
         .into_iter()
         .flatten()

@@ -130,10 +130,11 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
 }
 
 /// The value itself, or a reference to the blob that now holds it. A value that looks like a reference is always kept as
-/// a blob, so that nobody can name another's.
+/// a blob, so that nobody can name another's; and one with a NUL in it, which a model or a page may well send and
+/// PostgreSQL takes in no JSON.
 pub(crate) async fn stow(tx: &Tx, value: &Value) -> Result<Value> {
     let looks_like_one = value.get("$blob").is_some();
-    if !looks_like_one && !is_larger(value, BLOB_THRESHOLD_BYTES) {
+    if !looks_like_one && !is_larger(value, BLOB_THRESHOLD_BYTES) && !holds_nul(value) {
         return Ok(value.clone());
     }
     let bytes = serde_json::to_vec(value).map_err(Error::internal)?;
@@ -149,6 +150,17 @@ pub(crate) async fn fetch(tx: &Tx, value: Value) -> Result<Value> {
     let blob: BlobRef = serde_json::from_value(value).map_err(Error::internal)?;
     let bytes = tx.get_blob(blob.id).await?;
     serde_json::from_slice(&bytes).map_err(Error::internal)
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, item)| key.contains('\0') || holds_nul(item)),
+    }
 }
 
 /// Whether the JSON text of `value` is longer than `limit` bytes. Stops counting once it is.

@@ -296,7 +296,7 @@ impl Catalogues {
                 Ok((providers, tx.find::<route::Entity>().rows(&tx).await?))
             })
             .await?;
-        let made = Arc::new(Self::assemble(&providers, &routes, generation, store, clients)?);
+        let made = Arc::new(Self::assemble(&providers, &routes, generation, store, clients));
         self.known.insert(tenant, made.clone());
         Ok(made)
     }
@@ -307,13 +307,20 @@ impl Catalogues {
         generation: u64,
         store: &Store,
         clients: &Clients,
-    ) -> Result<Catalogue> {
+    ) -> Catalogue {
         let active = providers.iter().filter(|row| row.status == "active");
         let known: Vec<Arc<Known>> = active
-            .map(|row| Known::open(row, store, clients).map(Arc::new))
-            .collect::<Result<_>>()?;
+            .filter_map(|row| match Known::open(row, store, clients) {
+                Ok(known) => Some(Arc::new(known)),
+                // Of another version, say. The others work on.
+                Err(error) => {
+                    tracing::warn!(?error, provider = %row.id, "a provider cannot be read and is left out");
+                    None
+                }
+            })
+            .collect();
         let by_id = known.iter().map(|known| (known.id, known.clone())).collect();
-        Ok(Catalogue {
+        Catalogue {
             routes: routes
                 .iter()
                 .map(|row| (row.alias.clone(), build(row, &by_id)))
@@ -324,6 +331,6 @@ impl Catalogues {
                 .collect(),
             empty: providers.is_empty(),
             generation,
-        })
+        }
     }
 }

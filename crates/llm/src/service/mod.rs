@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use synapscale_core::{Clock, Ctx, Error, Result};
 use synapscale_ops::Module;
-use synapscale_store::{Store, Tx};
+use synapscale_store::{EntitySpec, Store, Tx};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,9 @@ pub struct ModelsConfig {
     /// Looks for an Ollama on this machine's loopback, and offers it to tenants without any provider. For a developer's
     /// own machine: everybody with `llm:chat` may use it.
     pub local_ollama: bool,
+    /// Where that Ollama listens, in any form that `OLLAMA_HOST` may have; its usual place if none. The operator's word:
+    /// it is reached whatever `policy` says.
+    pub ollama_host: Option<String>,
     /// The prices; those that come with the product if none.
     pub prices: Option<Arc<PriceBook>>,
 }
@@ -67,6 +70,7 @@ impl Default for ModelsConfig {
             spill: None,
             spill_bytes: 256 << 20,
             local_ollama: false,
+            ollama_host: None,
             prices: None,
         }
     }
@@ -91,9 +95,19 @@ pub(crate) struct Attached {
     pub ledger: Ledger,
     pub outlet: Arc<Outlet>,
     local_ollama: bool,
+    ollama_host: Option<String>,
     ollama: RwLock<Option<FoundOllama>>,
     /// Until the writer starts.
     receiver: Mutex<Option<Receiver<UsageRow>>>,
+}
+
+impl Attached {
+    fn take_receiver(&self) -> Option<Receiver<UsageRow>> {
+        self.receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
 }
 
 impl Models {
@@ -148,6 +162,7 @@ impl Models {
             ledger: Ledger::new(sender, outlet.clone()),
             outlet,
             local_ollama: config.local_ollama,
+            ollama_host: config.ollama_host,
             ollama: RwLock::default(),
             receiver: Mutex::new(Some(receiver)),
         };
@@ -156,13 +171,18 @@ impl Models {
         Ok(())
     }
 
+    /// What the code believes of its tables; known before there is a database.
+    pub fn entities() -> Vec<EntitySpec> {
+        entity::entities()
+    }
+
     /// Tables, events and operations.
     pub fn module(&self) -> Module {
         let mut module = Module::new("llm");
         module.operations = ops::all(self);
         module.events = events::kinds();
         module.migrations = migration::migrations();
-        module.entities = entity::entities();
+        module.entities = Self::entities();
         module
     }
 
@@ -172,14 +192,10 @@ impl Models {
     /// `starting` before it is attached.
     pub fn start(&self) -> Result<()> {
         let attached = self.attached()?;
-        let receiver = attached
-            .receiver
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(receiver) = receiver {
-            let writer = Writer::new(self.0.store.clone(), attached.outlet.clone(), receiver);
-            self.0.tasks.spawn(writer.run(self.0.stop.clone()));
+        if let Some(receiver) = attached.take_receiver() {
+            let (store, outlet) = (self.0.store.clone(), attached.outlet.clone());
+            let writer = Writer::new(store, outlet, receiver, self.0.stop.clone());
+            self.0.tasks.spawn(writer.run());
         }
         if attached.local_ollama {
             let (models, stop) = (self.clone(), self.0.stop.clone());
@@ -193,7 +209,14 @@ impl Models {
     /// do goes to the spill.
     pub async fn stop(&self) {
         self.0.stop.cancel();
+        self.0.tasks.close();
         self.0.tasks.wait().await;
+        // Never started: what was recorded waits on disk for a process that is.
+        if let Ok(attached) = self.attached()
+            && let Some(receiver) = attached.take_receiver()
+        {
+            attached.outlet.keep_unread(receiver);
+        }
     }
 
     /// What became of the rows of usage.
@@ -212,9 +235,9 @@ impl Models {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            // Only the usual place on the loopback address: an address elsewhere is entered by a person.
             let Ok(attached) = self.attached() else { return };
-            let found = discover_ollama(attached.clients.public(), None).await.ok();
+            let host = attached.ollama_host.as_deref();
+            let found = discover_ollama(attached.clients.public(), host).await.ok();
             let mut known = attached.ollama.write().unwrap_or_else(PoisonError::into_inner);
             if found.is_some() != known.is_some() {
                 let models = found.as_ref().map_or(0, |found| found.models.len());

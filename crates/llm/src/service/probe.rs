@@ -99,7 +99,9 @@ async fn list(deployment: &Deployment) -> Result<Vec<String>> {
     let items = items.ok_or_else(|| malformed("What answers there lists no models."))?;
     let names = items.iter().filter_map(|item| item.get("id")?.as_str());
     let mut names: Vec<String> = names
-        .filter(|name| !name.is_empty() && name.chars().count() <= MAX_NAME)
+        // Control characters are nobody's name, and PostgreSQL keeps no NUL in JSON.
+        .filter(|name| !name.is_empty() && !name.contains(char::is_control))
+        .filter(|name| name.chars().count() <= MAX_NAME)
         .map(str::to_owned)
         .collect();
     names.sort_unstable();

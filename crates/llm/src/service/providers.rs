@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 const PURPOSE: &str = "llm-provider-key";
 /// Most providers of one tenant: every call of a tenant may have to read them all.
 const MOST: u64 = 100;
+/// Longest key, in characters: those of today have at most a few hundred, and it goes with every call.
+const MAX_KEY: usize = 4096;
 /// Serialises changes that must agree with one another: routes refer to providers without a foreign key.
 pub(crate) const LOCK: &str = "llm/config";
 
@@ -50,12 +52,13 @@ pub(crate) fn open_key(
 /// A key without the white space that copying brings along.
 fn clean(key: &str) -> Result<Zeroizing<String>> {
     let key = Zeroizing::new(key.trim().to_owned());
-    match key.bytes().all(|b| (0x21..0x7f).contains(&b)) {
-        true if !key.is_empty() => Ok(key),
-        _ => Err(Error::invalid(
+    let visible = key.bytes().all(|b| (0x21..0x7f).contains(&b));
+    match visible && (1..=MAX_KEY).contains(&key.len()) {
+        true => Ok(key),
+        false => Err(Error::invalid(
             "/key",
             "key",
-            "A key is visible ASCII characters without spaces.",
+            format!("A key is visible ASCII characters without spaces, {MAX_KEY} at most."),
         )),
     }
 }

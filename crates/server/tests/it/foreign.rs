@@ -54,7 +54,16 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let mcp = json!({ "name": "theirs", "title": MARK, "transport": "http", "url": "https://mcp.example.com/mcp",
         "headers": { "Authorization": MARK } });
     let mcp = server.ask(Method::POST, "/api/v1/mcp/servers", mcp).await;
+    let provider = json!({ "name": MARK, "preset": "openai", "key": format!("sk-{MARK}") });
+    let provider = server
+        .ask(Method::POST, "/api/v1/models/providers", provider)
+        .await;
+    let way = json!([{ "provider_id": provider["id"], "model": MARK }]);
+    let route = json!({ "alias": MARK, "deployments": way });
+    let route = server.ask(Method::POST, "/api/v1/models/routes", route).await;
     let ids = BTreeMap::from([
+        ("provider_id", id(&provider["id"])),
+        ("route_id", id(&route["id"])),
         ("project_id", id(&project["id"])),
         ("task_id", id(&task["id"])),
         ("patch_set_id", id(&applied["patch_set_id"])),
@@ -86,6 +95,10 @@ async fn picture(server: &Server) -> Vec<Value> {
         "workspace",
         "mcp/servers",
         "mcp/tools",
+        "models",
+        "models/providers",
+        "models/routes",
+        "usage",
     ] {
         let mut answer = server.get(&format!("/api/v1/{path}")).await;
         // When a key was last used is kept as keys are used.
@@ -119,6 +132,13 @@ fn sent_by(name: &str, theirs: &Theirs) -> Value {
         "workflows.run" => json!({ "input": {} }),
         "workflows.update" => json!({ "status": "paused" }),
         "approvals.decide" => json!({ "approve": true }),
+        "providers.create" => json!({ "name": "mine", "preset": "openai", "key": "sk-of-nobody" }),
+        "providers.update" => json!({ "name": "taken" }),
+        "routes.create" => json!({ "alias": "mine", "deployments": [
+            { "provider_id": id("provider_id"), "model": "m" },
+        ] }),
+        "routes.update" => json!({ "alias": "taken" }),
+        "llm.chat" => json!({ "model": MARK, "messages": [{ "role": "user", "content": "hello" }] }),
         "members.update" => json!({ "role": "viewer" }),
         "members.add" => json!({ "email": "new@example.com", "role": "viewer" }),
         "keys.create" => json!({ "name": "mine", "user_id": id("user_id") }),
@@ -193,6 +213,7 @@ db_test! {
             (to.as_str(), json!({ "project_id": theirs.ids["project_id"] })),
             ("/api/v1/patches", sent_by("patches.apply", &theirs)),
             ("/api/v1/keys", sent_by("keys.create", &theirs)),
+            ("/api/v1/models/routes", sent_by("routes.create", &theirs)),
         ] {
             let (status, answer) = server.try_ask(Method::POST, path, body).await;
             assert!([404, 422].contains(&status.as_u16()), "{path}: {status} {answer}");

@@ -10,6 +10,7 @@ mod foreign;
 mod main_job;
 mod mcp_client;
 mod otlp;
+mod models;
 mod pages;
 mod process;
 mod sessions;

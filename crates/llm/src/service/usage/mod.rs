@@ -3,6 +3,8 @@
 
 pub(crate) mod query;
 pub(crate) mod spill;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 use crate::route::Attempt;
@@ -39,6 +41,18 @@ pub(crate) struct UsageRow {
     pub total_ms: i64,
 }
 
+/// The most tokens of one attempt that are believed. What is beyond is nonsense, which would make every sum overflow.
+const MOST_TOKENS: u64 = 1_000_000_000_000;
+/// The same for its cost, in nano-USD: a million dollars.
+const MOST_COST: u64 = 1_000_000_000_000_000;
+
+/// What a provider says, as long as it can be true; else it is not known.
+fn believed(number: Option<u64>, most: u64) -> Option<i64> {
+    number
+        .filter(|number| *number <= most)
+        .and_then(|number| i64::try_from(number).ok())
+}
+
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -61,11 +75,11 @@ impl UsageRow {
             attempt: number,
             outcome: error.map_or("ok", |error| error.word()).to_owned(),
             status_code: error.and_then(|error| error.status()).map(i64::from),
-            input: usage.input.map(whole),
-            output: usage.output.map(whole),
-            cached: usage.cached_input.map(whole),
-            reasoning: usage.reasoning.map(whole),
-            cost: attempt.cost.map(|cost| whole(cost.nano_usd)),
+            input: believed(usage.input, MOST_TOKENS),
+            output: believed(usage.output, MOST_TOKENS),
+            cached: believed(usage.cached_input, MOST_TOKENS),
+            reasoning: believed(usage.reasoning, MOST_TOKENS),
+            cost: believed(attempt.cost.map(|cost| cost.nano_usd), MOST_COST),
             first_token_ms: attempt.first_token_ms.map(whole),
             total_ms: whole(attempt.total_ms),
         }

@@ -135,7 +135,7 @@ pub struct UsageSum {
 /// A summary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageSummary {
-    /// The groups: days in order, others by their key.
+    /// The groups: days in order, others by their key, calls by no route first.
     pub items: Vec<UsageSum>,
     /// Whether there were more groups than are told (1,000).
     pub truncated: bool,
@@ -248,5 +248,7 @@ pub(crate) async fn summary(tx: &Tx, input: &SummariseUsage) -> Result<UsageSumm
     let most = usize::try_from(MOST_GROUPS).unwrap_or(usize::MAX);
     let truncated = items.len() > most;
     items.truncate(most);
+    // The databases differ in where they put null and in how they compare letters.
+    items.sort_by(|one, other| one.key.cmp(&other.key));
     Ok(UsageSummary { items, truncated })
 }

@@ -10,9 +10,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Processes that may share a data directory, each with files of its own.
 const SLOTS: u32 = 64;
+/// The end of the name of a file that is appended to.
+const OPEN: &str = "jsonl";
+/// The same for one that is being taken back.
+const TAKING: &str = "taking";
 
 /// The spill of one process.
 pub(crate) struct Spill {
+    folder: PathBuf,
     /// Appended to.
     open: PathBuf,
     /// Being taken back.
@@ -33,28 +38,25 @@ struct State {
 }
 
 impl Spill {
-    /// The spill in `folder`, which is made; what an earlier process left there is found again.
+    /// The spill in `folder`, which is made; what earlier processes left there is found again.
     pub fn open(folder: &Path, limit: u64) -> io::Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)?;
         for slot in 0..SLOTS {
-            let named = |end: &str| folder.join(format!("usage-{slot}.{end}"));
-            let lock = private(OpenOptions::new().create(true).truncate(false)).open(named("lock"))?;
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
-            let (open, taking) = (named("jsonl"), named("taking"));
+            let Some(lock) = claim(folder, slot)? else {
+                continue;
+            };
+            let (open, taking) = (named(folder, slot, OPEN), named(folder, slot, TAKING));
+            adopt(folder, slot, &open)?;
             let state = State {
                 bytes: size(&open),
                 taking_bytes: size(&taking),
                 ..State::default()
             };
             return Ok(Spill {
+                folder: folder.to_owned(),
                 open,
                 taking,
                 limit,
@@ -91,7 +93,11 @@ impl Spill {
             return Err(io::Error::other("the spill is at its limit"));
         }
         if state.file.is_none() {
-            state.file = Some(self.appendable()?);
+            let (file, length) = appendable(&self.open)?;
+            // A name that is not on the disk would take the rows with it when the power goes.
+            File::open(&self.folder)?.sync_all()?;
+            state.bytes = length;
+            state.file = Some(file);
         }
         let written = match &mut state.file {
             Some(file) => file.write_all(&lines),
@@ -110,15 +116,6 @@ impl Spill {
         Ok(())
     }
 
-    fn appendable(&self) -> io::Result<File> {
-        let mut file = private(OpenOptions::new().create(true).append(true)).open(&self.open)?;
-        // A crash may have torn the last line of an earlier process.
-        if file.metadata()?.len() > 0 {
-            file.write_all(b"\n")?;
-        }
-        Ok(file)
-    }
-
     /// Brings what was appended to the disk.
     pub fn sync(&self) -> io::Result<()> {
         let file = {
@@ -128,7 +125,11 @@ impl Spill {
             }
             state.file.as_ref().map(File::try_clone).transpose()?
         };
-        file.map_or(Ok(()), |file| file.sync_data())
+        let done = file.map_or(Ok(()), |file| file.sync_data());
+        if done.is_err() {
+            self.lock().dirty = true;
+        }
+        done
     }
 
     /// The rows to take back: of the file set aside, or of the present one, set aside now.
@@ -138,22 +139,93 @@ impl Spill {
             if state.bytes == 0 {
                 return Ok(None);
             }
-            std::fs::rename(&self.open, &self.taking)?;
+            let moved = still_there(std::fs::rename(&self.open, &self.taking))?;
             state.file = None;
             state.dirty = false;
-            state.taking_bytes = std::mem::take(&mut state.bytes);
+            let bytes = std::mem::take(&mut state.bytes);
+            state.taking_bytes = moved.map_or(0, |()| bytes);
         }
-        let file = File::open(&self.taking)?;
-        Ok(Some(Taken(BufReader::new(file))))
+        let file = still_there(File::open(&self.taking))?;
+        if file.is_none() {
+            state.taking_bytes = 0;
+        }
+        Ok(file.map(|file| Taken(BufReader::new(file))))
     }
 
     /// Every row that was taken stands in the database.
     pub fn taken(&self) -> io::Result<()> {
         let mut state = self.lock();
-        std::fs::remove_file(&self.taking)?;
+        still_there(std::fs::remove_file(&self.taking))?;
         state.taking_bytes = 0;
         Ok(())
     }
+}
+
+/// None for a file that somebody removed by hand: waiting for it would be in vain.
+fn still_there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn named(folder: &Path, slot: u32, end: &str) -> PathBuf {
+    folder.join(format!("usage-{slot}.{end}"))
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+/// The lock of a slot, unless another process has it.
+fn claim(folder: &Path, slot: u32) -> io::Result<Option<File>> {
+    let path = named(folder, slot, "lock");
+    let lock = private(OpenOptions::new().create(true).truncate(false)).open(path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Takes over what processes left behind that are gone: nobody may ever come to their slots again. A crash in between
+/// leaves rows in two files, which are one row in the database.
+fn adopt(folder: &Path, own: u32, open: &Path) -> io::Result<()> {
+    for slot in (0..SLOTS).filter(|slot| *slot != own) {
+        let left = [TAKING, OPEN].map(|end| named(folder, slot, end));
+        if left.iter().all(|path| size(path) == 0) {
+            continue;
+        }
+        let Some(_lock) = claim(folder, slot)? else {
+            continue;
+        };
+        let (mut file, _) = appendable(open)?;
+        for path in &left {
+            if let Some(mut theirs) = still_there(File::open(path))? {
+                io::copy(&mut theirs, &mut file)?;
+                file.write_all(b"\n")?;
+            }
+        }
+        file.sync_all()?;
+        File::open(folder)?.sync_all()?;
+        for path in &left {
+            still_there(std::fs::remove_file(path))?;
+        }
+    }
+    Ok(())
+}
+
+/// A file to append to, and its length.
+fn appendable(path: &Path) -> io::Result<(File, u64)> {
+    let mut file = private(OpenOptions::new().create(true).append(true)).open(path)?;
+    let mut length = file.metadata()?.len();
+    // A crash may have torn the last line of an earlier process.
+    if length > 0 {
+        file.write_all(b"\n")?;
+        length += 1;
+    }
+    Ok((file, length))
 }
 
 /// Only the owner reads it: it tells who called which model when.
@@ -240,6 +312,47 @@ mod tests {
         assert_eq!(batch.torn, 1);
         spill.taken().expect("done");
         assert!(spill.is_empty());
+    }
+
+    #[test]
+    fn what_a_process_left_behind_is_taken_over() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (first, second, third) = (rows(2), rows(3), rows(1));
+        let one = Spill::open(folder.path(), 1 << 20).expect("spill");
+        let two = Spill::open(folder.path(), 1 << 20).expect("spill");
+        two.append(&first).expect("kept");
+        two.take().expect("take").expect("rows");
+        two.append(&second).expect("kept");
+        let three = Spill::open(folder.path(), 1 << 20).expect("spill");
+        assert!(three.is_empty(), "the second one lives");
+        drop((one, two));
+
+        // Its slot may never be used again.
+        let one = Spill::open(folder.path(), 1 << 20).expect("spill");
+        assert!(!one.is_empty());
+        one.append(&third).expect("kept");
+        let mut taken = one.take().expect("take").expect("rows");
+        let batch = taken.next(10).expect("read").expect("rows");
+        assert_eq!((batch.rows, batch.torn), ([first, second, third].concat(), 0));
+        one.taken().expect("done");
+        drop(one);
+        assert!(Spill::open(folder.path(), 1 << 20).expect("spill").is_empty());
+    }
+
+    #[test]
+    fn a_file_removed_by_hand_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("folder");
+        let spill = Spill::open(folder.path(), 1 << 20).expect("spill");
+        for end in [OPEN, TAKING] {
+            spill.append(&rows(1)).expect("kept");
+            if end == TAKING {
+                spill.take().expect("take").expect("rows");
+            }
+            std::fs::remove_file(named(folder.path(), 0, end)).expect("removed");
+            assert!(spill.take().expect("take").is_none() && spill.is_empty());
+        }
+        spill.append(&rows(1)).expect("kept");
+        assert!(spill.take().expect("take").is_some());
     }
 
     #[test]

@@ -5,22 +5,23 @@
 //! *What may be lost.* A process that is killed loses the rows of its last moments that were neither in the database nor
 //! in the spill: those in the channel and in the batches, ordinarily the last 200 ms, at most [`ROOM`] and what is being
 //! written. A machine that loses its power loses also what the spill got since its last fsync (as long again). In an
-//! orderly stop nothing is lost. Rows are given up only when the spill is full, too: `lost` counts them.
+//! orderly stop nothing is lost. Rows are given up only when the spill is full, too, or when the database refuses a row as
+//! such, which it would do for ever: `lost` counts both.
 
 use crate::service::entity::usage;
 use crate::service::usage::UsageRow;
-use crate::service::usage::spill::Spill;
+use crate::service::usage::spill::{Spill, Taken};
 use futures::StreamExt;
 use metrics::{counter, gauge};
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use synapscale_core::{Ctx, Error, Result, TenantId};
+use synapscale_core::{Ctx, Error, ErrorKind, Result, TenantId};
 use synapscale_store::Store;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Rows that may wait in memory.
@@ -33,8 +34,13 @@ pub const LINGER: Duration = Duration::from_millis(200);
 const AT_ONCE: usize = 8;
 /// How long an insert may take before its rows go to the spill instead.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the database has for all that is left once the server goes down; then the rest goes to the spill. Less than
+/// the server waits for us.
+const LAST: Duration = Duration::from_secs(2);
 /// The pause after the database failed, in which rows go straight to the spill.
 const REST: Duration = Duration::from_secs(5);
+/// Rows in the channel at which taking back makes way.
+const CROWDED: usize = ROOM / 4;
 
 /// What became of rows since the start.
 #[derive(Debug, Default)]
@@ -112,10 +118,23 @@ impl Outlet {
                 .add(&self.figures.spilled, "synapscale_llm_usage_spilled_total", count),
             Err(error) => {
                 tracing::error!(%error, rows = count, "usage is lost: neither database nor disk took it");
-                self.figures
-                    .add(&self.figures.lost, "synapscale_llm_usage_lost_total", count);
+                self.lost(count);
             }
         }
+    }
+
+    fn lost(&self, rows: u64) {
+        self.figures
+            .add(&self.figures.lost, "synapscale_llm_usage_lost_total", rows);
+    }
+
+    /// Spills what a channel holds that no writer reads.
+    pub fn keep_unread(&self, mut receiver: Receiver<UsageRow>) {
+        receiver.close();
+        while let Ok(row) = receiver.try_recv() {
+            self.keep(&[row]);
+        }
+        self.sync();
     }
 
     fn sync(&self) {
@@ -127,27 +146,50 @@ impl Outlet {
 
 /// The writer itself.
 pub(crate) struct Writer {
-    store: Store,
+    database: Database,
     outlet: Arc<Outlet>,
     receiver: Receiver<UsageRow>,
     batches: HashMap<TenantId, Vec<UsageRow>>,
     /// The database failed: until then it is left alone.
     rests_until: Option<Instant>,
+    /// What was spilled could not be taken back: until then it is not tried again. Fresh rows do not wait for that.
+    spill_rests_until: Option<Instant>,
+    /// The spill's file that is being taken back.
+    taking: Option<Taking>,
+}
+
+/// How far the taking back has come.
+struct Taking {
+    taken: Taken,
+    back: u64,
+    torn: u64,
 }
 
 impl Writer {
-    pub fn new(store: Store, outlet: Arc<Outlet>, receiver: Receiver<UsageRow>) -> Self {
+    pub fn new(
+        store: Store,
+        outlet: Arc<Outlet>,
+        receiver: Receiver<UsageRow>,
+        stop: CancellationToken,
+    ) -> Self {
         Writer {
-            store,
+            database: Database {
+                store,
+                stop,
+                end: OnceLock::new(),
+            },
             outlet,
             receiver,
             batches: HashMap::new(),
             rests_until: None,
+            spill_rests_until: None,
+            taking: None,
         }
     }
 
-    /// Writes until `stop`, then what is left; no row comes to it afterwards.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Writes until the stop, then what is left; no row comes to it afterwards.
+    pub async fn run(mut self) {
+        let stop = self.database.stop.clone();
         let mut ticks = interval(LINGER);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut rows = Vec::with_capacity(BATCH);
@@ -200,107 +242,178 @@ impl Writer {
         if batches.is_empty() {
             return;
         }
-        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+        if resting(self.rests_until) {
             return batches.iter().for_each(|(_, rows)| self.outlet.keep(rows));
         }
-        let (store, outlet) = (&self.store, &self.outlet);
+        let (database, outlet, away) = (&self.database, &self.outlet, &AtomicBool::new(false));
         let writes = batches.into_iter().map(|(tenant, rows)| async move {
-            let done = insert(store, tenant, &rows).await;
-            match &done {
-                Ok(()) => outlet.figures.add(
-                    &outlet.figures.written,
-                    "synapscale_llm_usage_written_total",
-                    rows.len() as u64,
-                ),
+            // Each would have to find out for itself, and wait as long.
+            if away.load(Ordering::Relaxed) {
+                return outlet.keep(&rows);
+            }
+            match database.insert(tenant, &rows).await {
+                Ok(refused) => {
+                    let written = (rows.len() as u64).saturating_sub(refused);
+                    outlet.figures.add(
+                        &outlet.figures.written,
+                        "synapscale_llm_usage_written_total",
+                        written,
+                    );
+                    outlet.lost(refused);
+                }
                 Err(error) => {
+                    away.store(true, Ordering::Relaxed);
                     tracing::warn!(?error, rows = rows.len(), "usage goes to the spill");
                     outlet.keep(&rows);
                 }
             }
-            done.is_ok()
         });
-        let well = futures::stream::iter(writes)
-            .buffer_unordered(AT_ONCE)
-            .all(|well| std::future::ready(well))
+        // Every one of them to its end: a row that is dropped on the way would be gone.
+        futures::stream::iter(writes)
+            .for_each_concurrent(AT_ONCE, |write| write)
             .await;
-        self.rests_until = (!well).then(|| Instant::now() + REST);
+        self.rests_until = away.load(Ordering::Relaxed).then(|| Instant::now() + REST);
     }
 
-    /// Takes back what was spilled, while the database is there. One batch a turn, so that fresh rows do not wait.
+    /// Takes back some of what was spilled, while the database is there.
     async fn take_back(&mut self) {
         let outlet = self.outlet.clone();
         let Some(spill) = outlet.spill.as_ref().filter(|spill| !spill.is_empty()) else {
             return;
         };
-        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+        if resting(self.rests_until) || resting(self.spill_rests_until) {
             return;
         }
-        if let Err(error) = self.take_all(spill).await {
+        self.spill_rests_until = None;
+        if let Err(error) = self.take_some(spill).await {
             tracing::warn!(?error, "spilled usage could not be taken back; it is tried again");
-            self.rests_until = Some(Instant::now() + REST);
+            self.spill_rests_until = Some(Instant::now() + REST);
         }
     }
 
-    async fn take_all(&mut self, spill: &Spill) -> Result<()> {
-        let figures = self.outlet.figures.clone();
-        let Some(mut taken) = spill.take().map_err(Error::internal)? else {
-            return Ok(());
+    /// Takes back batch by batch, until all is back or somebody waits. After a failure it begins at the front again.
+    async fn take_some(&mut self, spill: &Spill) -> Result<()> {
+        let turn = Instant::now() + LINGER;
+        let mut taking = match self.taking.take() {
+            Some(taking) => taking,
+            None => match spill.take().map_err(Error::internal)? {
+                None => return Ok(()),
+                Some(taken) => Taking {
+                    taken,
+                    back: 0,
+                    torn: 0,
+                },
+            },
         };
-        let (mut count, mut torn) = (0, 0);
-        while let Some(batch) = taken.next(BATCH).map_err(Error::internal)? {
-            torn += batch.torn;
+        while let Some(batch) = taking.taken.next(BATCH).map_err(Error::internal)? {
+            taking.torn += batch.torn;
             let mut by_tenant: HashMap<TenantId, Vec<UsageRow>> = HashMap::new();
             for row in batch.rows {
                 by_tenant.entry(row.tenant).or_default().push(row);
             }
             for (tenant, rows) in by_tenant {
-                insert(&self.store, tenant, &rows).await?;
-                count += rows.len() as u64;
+                let refused = self.database.insert(tenant, &rows).await?;
+                self.outlet.lost(refused);
+                taking.back += (rows.len() as u64).saturating_sub(refused);
+            }
+            let waited_for = self.database.stop.is_cancelled() || self.receiver.len() >= CROWDED;
+            if waited_for || Instant::now() >= turn {
+                self.taking = Some(taking);
+                return Ok(());
             }
         }
         spill.taken().map_err(Error::internal)?;
-        if torn > 0 {
-            tracing::warn!(torn, "lines of the usage spill were torn by a crash");
-            figures.add(&figures.lost, "synapscale_llm_usage_lost_total", torn);
+        if taking.torn > 0 {
+            tracing::warn!(
+                torn = taking.torn,
+                "lines of the usage spill were torn by a crash"
+            );
+            self.outlet.lost(taking.torn);
         }
-        figures.add(
-            &figures.taken_back,
-            "synapscale_llm_usage_taken_back_total",
-            count,
-        );
+        let figures = &self.outlet.figures;
+        let name = "synapscale_llm_usage_taken_back_total";
+        figures.add(&figures.taken_back, name, taking.back);
         Ok(())
     }
 }
 
-/// Writes rows of one tenant, those that stand there already left out.
-async fn insert(store: &Store, tenant: TenantId, rows: &[UsageRow]) -> Result<()> {
-    let ctx = Ctx::system(store.clock().clone())
-        .system_in(tenant)
-        .with_time_limit(PATIENCE);
-    let models: Arc<Vec<usage::Model>> = Arc::new(rows.iter().map(UsageRow::model).collect());
-    let all = store.write(&ctx, |tx| {
-        let models = models.clone();
-        async move { tx.insert_all::<usage::Entity>(models.to_vec()).await }
-    });
-    let late = || Error::unavailable("usage_late", "The database did not take usage in time.");
-    match tokio::time::timeout(PATIENCE, all)
-        .await
-        .unwrap_or_else(|_| Err(late()))
-    {
-        // Some stand there: an insert whose answer was lost, or a file that was half taken back.
-        Err(error) if error.code() == "already_exists" => {}
-        done => return done,
-    }
-    let single = store.write(&ctx, |tx| {
-        let models = models.clone();
-        async move {
-            for model in models.iter() {
-                tx.insert_new::<usage::Entity>(model.clone()).await?;
-            }
-            Ok(())
+fn resting(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() < until)
+}
+
+/// The database, which has only so much time.
+struct Database {
+    store: Store,
+    stop: CancellationToken,
+    /// When the time for the last rows is over; known once the server goes down.
+    end: OnceLock<Instant>,
+}
+
+impl Database {
+    /// Returns when an insert that begins now has had its time.
+    async fn late(&self) {
+        let stopped = async {
+            self.stop.cancelled().await;
+            sleep_until(*self.end.get_or_init(|| Instant::now() + LAST)).await;
+        };
+        tokio::select! {
+            () = sleep(PATIENCE) => {}
+            () = stopped => {}
         }
-    });
-    tokio::time::timeout(PATIENCE, single)
-        .await
-        .unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Writes rows of one tenant, those that stand there already left out; answers how many the database refused for what
+    /// they are.
+    ///
+    /// # Errors
+    /// When the database fails or takes too long. What of it stands then does no harm: the rows keep their ids.
+    async fn insert(&self, tenant: TenantId, rows: &[UsageRow]) -> Result<u64> {
+        let rows: Arc<Vec<usage::Model>> = Arc::new(rows.iter().map(UsageRow::model).collect());
+        tokio::select! {
+            biased;
+            () = self.late() => {
+                Err(Error::unavailable("usage_late", "The database did not take usage in time."))
+            }
+            done = self.write(tenant, rows) => done,
+        }
+    }
+
+    async fn write(&self, tenant: TenantId, rows: Arc<Vec<usage::Model>>) -> Result<u64> {
+        let ctx = Ctx::system(self.store.clock().clone()).system_in(tenant);
+        let all = self.store.write(&ctx, |tx| {
+            let rows = rows.clone();
+            async move { tx.insert_all::<usage::Entity>(rows.to_vec()).await }
+        });
+        match all.await {
+            Ok(()) => return Ok(0),
+            // Some stand there (an insert whose answer was lost, a file that was half taken back), or are no rows.
+            Err(error) if error.code() == "already_exists" || is_refusal(&error) => {}
+            Err(error) => return Err(error),
+        }
+        let single = self.store.write(&ctx, |tx| {
+            let rows = rows.clone();
+            async move {
+                let mut refused = 0;
+                for row in rows.iter() {
+                    let row = row.clone();
+                    let done = tx.savepoint(|tx| async move { tx.insert_new::<usage::Entity>(row).await });
+                    match done.await {
+                        Ok(_) => {}
+                        Err(error) if is_refusal(&error) => {
+                            tracing::error!(?error, "the database refuses a row of usage, which is lost");
+                            refused += 1;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(refused)
+            }
+        });
+        single.await
+    }
+}
+
+/// Whether the database refuses a row for what it is, and would for ever: it must not stand in the way of others.
+fn is_refusal(error: &Error) -> bool {
+    error.kind() == ErrorKind::Invalid || error.code() == "reference"
 }
