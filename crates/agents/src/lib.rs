@@ -7,12 +7,12 @@ mod migration;
 mod needs;
 mod ops;
 mod schema;
-mod service;
+pub mod service;
 mod spec;
 mod stow;
 mod tools;
 mod turns;
-mod view;
+pub mod view;
 
 pub use needs::{NewReply, People, RunStanding, RunState, Turns};
 pub use spec::{AgentLimits, AgentSpec, Approval, Effort, ToolRule};

@@ -132,3 +132,182 @@ pub fn resolve(registry: &Registry, grants: &Grants, rules: &[ToolRule]) -> Reso
     found.unknown = unknown.map(|(rule, _)| rule.name.clone()).collect();
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use synapscale_core::PermissionSet;
+    use synapscale_ops::{Module, NoInput, NoOutput, Outcome};
+    use synapscale_store::Tx;
+
+    fn read(name: &'static str, permission: &'static str) -> Operation {
+        Operation::read(name, "A read")
+            .permission(permission)
+            .handle(|_: Tx, _: Arc<NoInput>| async { Ok(NoOutput {}) })
+    }
+
+    fn write(name: &'static str, permission: &'static str) -> Operation {
+        Operation::write(name, "A write")
+            .permission(permission)
+            .handle(|_: Tx, _: Arc<NoInput>| async { Ok(Outcome::Done(NoOutput {})) })
+    }
+
+    fn registry() -> Registry {
+        let nothing = |_: Tx, _: Arc<NoInput>| async { Ok(NoOutput {}) };
+        let operations = vec![
+            read("tasks.list", "tasks:read"),
+            write("tasks.create", "tasks:write"),
+            Operation::read("tasks.burn", "A read that burns")
+                .permission("tasks:read")
+                .destructive()
+                .handle(nothing),
+            Operation::read("tasks.hidden", "Internal")
+                .permission("tasks:read")
+                .internal()
+                .handle(nothing),
+            Operation::read("tasks.open", "Public").public().handle(nothing),
+            read("tasks2.list", "tasks:read"),
+            read("members.list", "members:read"),
+            write("keys.create", "keys:manage"),
+            write("approvals.decide", "approvals:decide"),
+            read("approvals.list", "approvals:read"),
+        ];
+        Registry::new(&[Module::new("things").operations(operations)]).expect("a registry")
+    }
+
+    fn rules(patterns: &[(&str, Approval)]) -> Vec<ToolRule> {
+        let rule = |(name, approval): &(&str, Approval)| ToolRule {
+            name: (*name).to_owned(),
+            approval: *approval,
+        };
+        patterns.iter().map(rule).collect()
+    }
+
+    /// Names and whether they ask, and what fits nothing.
+    fn found(permissions: &[&str], patterns: &[(&str, Approval)]) -> (Vec<(String, bool)>, Vec<String>) {
+        let grants = Grants::of(PermissionSet::parse(permissions).expect("permissions"));
+        let found = resolve(&registry(), &grants, &rules(patterns));
+        let tools = found
+            .tools
+            .iter()
+            .map(|tool| (tool.operation.name().to_owned(), tool.asks));
+        (tools.collect(), found.unknown)
+    }
+
+    fn tool(name: &str, asks: bool) -> (String, bool) {
+        (name.to_owned(), asks)
+    }
+
+    #[test]
+    fn patterns_have_a_form() {
+        for good in [
+            "*",
+            "tasks.list",
+            "tasks.*",
+            "mcp.github.*",
+            "mcp.github.create_issue",
+        ] {
+            assert!(check_pattern(good).is_ok(), "{good}");
+        }
+        let long = format!("tasks.{}", "a".repeat(200));
+        for bad in [
+            "",
+            "tasks",
+            "tasks.",
+            ".list",
+            "*.list",
+            "tasks*",
+            "tasks.l*",
+            "a..b",
+            "a.*.b",
+            "Tasks.list",
+            "**",
+            "tasks .x",
+            &long,
+        ] {
+            assert_eq!(check_pattern(bad).expect_err(bad).0, "pattern");
+        }
+        assert_eq!(
+            check_pattern("approvals.decide").expect_err("never").0,
+            "never_a_tool"
+        );
+    }
+
+    #[test]
+    fn a_star_leaves_out_what_governs_and_what_is_no_tool() {
+        let (tools, unknown) = found(&["*"], &[("*", Approval::Changes)]);
+        let expected = [
+            tool("tasks.list", false),
+            tool("tasks.create", true),
+            tool("tasks.burn", true),
+            tool("tasks2.list", false),
+        ];
+        assert_eq!((tools.as_slice(), unknown.len()), (&expected[..], 0));
+        let (tools, _) = found(
+            &["*"],
+            &[
+                ("*", Approval::Never),
+                ("members.*", Approval::Always),
+                ("keys.create", Approval::Changes),
+                ("approvals.*", Approval::Never),
+            ],
+        );
+        let named: Vec<_> = tools.into_iter().skip(4).collect();
+        let expected = [
+            tool("members.list", true),
+            tool("keys.create", true),
+            tool("approvals.list", false),
+        ];
+        assert_eq!(named, expected, "deciding is never a tool");
+    }
+
+    #[test]
+    fn the_longest_pattern_counts_whatever_the_order() {
+        let mut patterns = [
+            ("*", Approval::Never),
+            ("tasks.*", Approval::Always),
+            ("tasks.list", Approval::Never),
+        ];
+        for _ in 0..2 {
+            let (tools, _) = found(&["*"], &patterns);
+            let expected = [
+                tool("tasks.list", false),
+                tool("tasks.create", true),
+                tool("tasks.burn", true),
+                tool("tasks2.list", false),
+            ];
+            assert_eq!(tools, expected);
+            patterns.reverse();
+        }
+    }
+
+    #[test]
+    fn permissions_narrow_and_do_not_make_a_pattern_unknown() {
+        let patterns = [
+            ("tasks.*", Approval::Changes),
+            ("keys.create", Approval::Changes),
+            ("tasks.hidden", Approval::Changes),
+            ("tasks.open", Approval::Changes),
+            ("nobody.*", Approval::Changes),
+        ];
+        let (tools, unknown) = found(&["tasks:read"], &patterns);
+        assert_eq!(tools, [tool("tasks.list", false), tool("tasks.burn", true)]);
+        assert_eq!(unknown, ["tasks.hidden", "tasks.open", "nobody.*"]);
+        assert!(found(&[], &patterns).0.is_empty());
+    }
+
+    #[test]
+    fn asking_follows_the_effect() {
+        for (approval, effect, destructive, expected) in [
+            (Approval::Never, Effect::External, true, false),
+            (Approval::Always, Effect::Read, false, true),
+            (Approval::Changes, Effect::Read, false, false),
+            (Approval::Changes, Effect::Read, true, true),
+            (Approval::Changes, Effect::Write, false, true),
+            (Approval::Changes, Effect::External, false, true),
+        ] {
+            assert_eq!(asks(approval, effect, destructive), expected);
+        }
+    }
+}

@@ -69,7 +69,7 @@ pub async fn resolve(tx: &Tx, agent: &str, version: Option<i64>) -> Result<Resol
 ///
 /// # Errors
 /// `agent_deleted`, `agent_paused`, `agent_archived`.
-pub fn check_active(row: &agent::Model) -> Result<()> {
+pub(crate) fn check_active(row: &agent::Model) -> Result<()> {
     let refuse = |code: &'static str, words: &str| {
         Err(Error::conflict(code, format!("The agent `{}` {words}", row.name)))
     };
@@ -90,7 +90,7 @@ pub fn check_active(row: &agent::Model) -> Result<()> {
 ///
 /// # Errors
 /// `not_found`.
-pub async fn find(tx: &Tx, id: Uuid) -> Result<agent::Model> {
+pub(crate) async fn find(tx: &Tx, id: Uuid) -> Result<agent::Model> {
     let row = any(tx, id).await?.filter(|row| row.deleted_at.is_none());
     row.ok_or_else(|| Error::not_found("agent"))
 }
@@ -99,7 +99,7 @@ pub async fn find(tx: &Tx, id: Uuid) -> Result<agent::Model> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn any(tx: &Tx, id: Uuid) -> Result<Option<agent::Model>> {
+pub(crate) async fn any(tx: &Tx, id: Uuid) -> Result<Option<agent::Model>> {
     let query = tx.find::<agent::Entity>().filter(agent::Column::Id.eq(id));
     query.row(tx).await
 }
@@ -115,7 +115,7 @@ async fn by_name(tx: &Tx, name: &str) -> Result<Option<agent::Model>> {
 ///
 /// # Errors
 /// `not_found`.
-pub async fn version_row(tx: &Tx, agent_id: Uuid, number: i64) -> Result<version::Model> {
+pub(crate) async fn version_row(tx: &Tx, agent_id: Uuid, number: i64) -> Result<version::Model> {
     let query = tx
         .find::<version::Entity>()
         .filter(version::Column::AgentId.eq(agent_id))
@@ -130,7 +130,7 @@ pub async fn version_row(tx: &Tx, agent_id: Uuid, number: i64) -> Result<version
 ///
 /// # Errors
 /// When the database fails.
-pub async fn view(tx: &Tx, row: &agent::Model) -> Result<AgentView> {
+pub(crate) async fn view(tx: &Tx, row: &agent::Model) -> Result<AgentView> {
     let spec = AgentSpec::read(version_row(tx, row.id, row.version).await?.spec)?;
     let mut sums = figures::sums(tx, &[row.id]).await?;
     Ok(AgentView::of(row, spec, sums.remove(&row.id).unwrap_or_default()))
@@ -140,7 +140,7 @@ pub async fn view(tx: &Tx, row: &agent::Model) -> Result<AgentView> {
 ///
 /// # Errors
 /// `cursor`.
-pub async fn list(
+pub(crate) async fn list(
     tx: &Tx,
     status: Option<AgentStatus>,
     limit: Option<u32>,
@@ -199,7 +199,7 @@ async fn latest_specs(tx: &Tx, rows: &[agent::Model]) -> Result<HashMap<Uuid, Ag
 ///
 /// # Errors
 /// `not_found`, `cursor`.
-pub async fn versions(
+pub(crate) async fn versions(
     tx: &Tx,
     id: Uuid,
     limit: Option<u32>,
@@ -263,7 +263,7 @@ fn object(map: Option<&Map<String, Value>>, pointer: &str) -> Result<Value> {
 ///
 /// # Errors
 /// 422 for what the schema cannot say; `name_taken`, `too_many_agents`.
-pub async fn create(tx: &Tx, input: &CreateAgent) -> Result<AgentView> {
+pub(crate) async fn create(tx: &Tx, input: &CreateAgent) -> Result<AgentView> {
     check_name(&input.name)?;
     input.spec.check("/spec")?;
     tx.lock(LOCK).await?;
@@ -347,7 +347,7 @@ fn tell<P: EventPayload>(tx: &Tx, before: &Value, row: &agent::Model, payload: &
 ///
 /// # Errors
 /// `not_found`, `stale_revision`, and what [`create`] refuses.
-pub async fn update(tx: &Tx, input: &UpdateAgent, expected: Option<i64>) -> Result<AgentView> {
+pub(crate) async fn update(tx: &Tx, input: &UpdateAgent, expected: Option<i64>) -> Result<AgentView> {
     tx.lock(LOCK).await?;
     let before = find(tx, input.agent_id).await?;
     check_revision("agent", expected, before.revision)?;
@@ -432,7 +432,7 @@ async fn save(tx: &Tx, before: &agent::Model, after: &mut agent::Model) -> Resul
 ///
 /// # Errors
 /// `not_found`, `stale_revision`.
-pub async fn delete(tx: &Tx, id: Uuid, expected: Option<i64>) -> Result<(agent::Model, DeleteGroup)> {
+pub(crate) async fn delete(tx: &Tx, id: Uuid, expected: Option<i64>) -> Result<(agent::Model, DeleteGroup)> {
     tx.lock(LOCK).await?;
     let row = find(tx, id).await?;
     check_revision("agent", expected, row.revision)?;

@@ -84,15 +84,24 @@ pub struct Said {
 
 /// What was said before the reply `message_id`: the branch from its root down to the message that is to be answered. A whole
 /// reply comes with its calls of tools and their results; one that failed or was stopped with its text only, since providers
-/// refuse calls without results. What is more than 16 MiB is left out from the oldest on, up to a person's message.
+/// refuse calls without results. What is more than 16 MiB is left out as [`history_within`] does.
 ///
 /// # Errors
 /// `not_found`; a database failure.
 pub async fn history(tx: &Tx, message_id: Uuid) -> Result<Vec<Said>> {
+    history_within(tx, message_id, MAX_HISTORY_BYTES).await
+}
+
+/// As [`history`], with at most `bytes` of messages: the oldest are left out, and what stays begins with a person's words.
+/// The message that is to be answered always stays.
+///
+/// # Errors
+/// As [`history`].
+pub async fn history_within(tx: &Tx, message_id: Uuid, bytes: usize) -> Result<Vec<Said>> {
     let reply = find(tx, message_id)
         .await?
         .ok_or_else(|| Error::not_found("message"))?;
-    let (mut next, mut room, mut read) = (reply.parent_id, MAX_HISTORY_BYTES, Vec::new());
+    let (mut next, mut room, mut read) = (reply.parent_id, bytes, Vec::new());
     'branch: while let Some(from) = next {
         let rows = tree::branch(tx, reply.conversation_id, from, STRETCH).await?;
         next = rows
@@ -101,16 +110,14 @@ pub async fn history(tx: &Tx, message_id: Uuid) -> Result<Vec<Said>> {
             .and_then(|row| row.parent_id);
         for row in rows {
             let said = said(tx, row).await?;
-            let size = said.size;
-            read.push(said);
-            match room.checked_sub(size) {
-                Some(left) => room = left,
-                None => break 'branch,
+            match room.checked_sub(said.size) {
+                None if !read.is_empty() => break 'branch,
+                left => room = left.unwrap_or_default(),
             }
+            read.push(said);
         }
     }
-    while room < MAX_HISTORY_BYTES && read.len() > 1 && read.last().is_some_and(|row| !row.is_user) {
-        // What is cut in the middle must not begin with the agent's words.
+    while read.len() > 1 && read.last().is_some_and(|row| !row.is_user) {
         read.pop();
     }
     let authors: HashSet<&Uuid> = read
@@ -165,27 +172,25 @@ async fn said(tx: &Tx, row: message::Model) -> Result<Read> {
 /// A history as a model reads it: people's texts carry their name where it is given, and texts of people that follow one
 /// another, as after a reply that came to nothing, are one message, because some providers want the speakers to alternate.
 pub fn as_messages(history: Vec<Said>) -> Vec<Message> {
-    use synapscale_llm::model::{Part, Role};
     let mut all: Vec<Message> = Vec::with_capacity(history.len());
     for Said { author, mut message } in history {
-        if let (Some(author), Role::User) = (&author, message.role) {
-            message = Message::user(format!("{author}: {}", message.text()));
+        if let (Some(author), Some(text)) = (&author, words(&message)) {
+            message = Message::user(format!("{author}: {text}"));
         }
-        match all.last_mut() {
-            Some(last) if last.role == Role::User && message.role == Role::User => {
-                last.content.push(Part::text("\n\n"));
-                last.content.extend(message.content);
-            }
+        let before = all.last().and_then(words);
+        match (all.last_mut(), before, words(&message)) {
+            (Some(last), Some(before), Some(text)) => *last = Message::user(format!("{before}\n\n{text}")),
             _ => all.push(message),
         }
     }
-    for message in &mut all {
-        let parts = message.content.len();
-        if message.role == Role::User && parts > 1 {
-            message.content = vec![Part::text(message.text())];
-        }
-    }
     all
+}
+
+/// The text of a person's message that is nothing but text.
+fn words(message: &Message) -> Option<String> {
+    use synapscale_llm::model::{Part, Role};
+    let plain = message.content.iter().all(|part| matches!(part, Part::Text(_)));
+    (message.role == Role::User && plain).then(|| message.text())
 }
 
 async fn find(tx: &Tx, id: Uuid) -> Result<Option<message::Model>> {
@@ -197,7 +202,7 @@ async fn find(tx: &Tx, id: Uuid) -> Result<Option<message::Model>> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn states(agents: &Agents, tx: &Tx, runs: &[Uuid]) -> Result<HashMap<Uuid, RunState>> {
+pub(crate) async fn states(agents: &Agents, tx: &Tx, runs: &[Uuid]) -> Result<HashMap<Uuid, RunState>> {
     match runs.is_empty() {
         true => Ok(HashMap::new()),
         false => agents.turns()?.states(tx, runs).await,
@@ -225,58 +230,109 @@ fn change(tx: &Tx, id: Uuid, from: MessageStatus) -> UpdateMany<message::Entity>
 /// # Errors
 /// When the database fails.
 pub async fn finish(tx: &Tx, message_id: Uuid, reply: Reply) -> Result<()> {
-    use message::Column;
-    let Some(row) = find(tx, message_id).await? else {
+    let Some(mut row) = find(tx, message_id).await? else {
         return Ok(());
     };
-    let list = |value: std::result::Result<Value, serde_json::Error>| match value {
-        Ok(Value::Array(items)) => Ok(items),
-        Ok(_) => Err(Error::internal("a list is no list")),
-        Err(error) => Err(Error::internal(error)),
-    };
-    let from = match MessageStatus::parse(&row.status) {
-        MessageStatus::Running => MessageStatus::Running,
-        MessageStatus::Stopped if row.provider_messages.is_none() => MessageStatus::Stopped,
-        _ => return Ok(()),
-    };
-    let parts = stow::put(tx, list(serde_json::to_value(&reply.parts))?).await?;
-    let kept = stow::put(tx, list(serde_json::to_value(&reply.messages))?).await?;
-    let model = reply
-        .model
-        .map(|model| stow::clean_text(model.chars().take(MAX_MODEL).collect()));
-    let tokens = |of: fn(ReplyUsage) -> u64| {
-        reply
-            .usage
-            .map(|usage| i64::try_from(of(usage)).unwrap_or(i64::MAX))
-    };
-    let mut update = change(tx, message_id, from)
-        .col_expr(Column::Parts, Expr::val(parts))
-        .col_expr(Column::ProviderMessages, Expr::val(kept))
-        .col_expr(Column::Model, Expr::val(model))
-        .col_expr(Column::InputTokens, Expr::val(tokens(|usage| usage.input)))
-        .col_expr(Column::OutputTokens, Expr::val(tokens(|usage| usage.output)))
-        .col_expr(Column::CostNanoUsd, Expr::val(reply.cost_nano_usd));
-    let text = stow::clean_text(reply.text);
-    if from == MessageStatus::Running || text.len() > row.text.len() {
-        update = update.col_expr(Column::Text, Expr::val(text));
-    }
-    if from == MessageStatus::Stopped {
-        let update = update.filter(Column::ProviderMessages.is_null());
-        tx.run_update(update).await?;
+    if !is_open(&row) {
         return Ok(());
     }
-    let update = update
-        .col_expr(Column::Stop, Expr::val(json(reply.stop)?))
-        .col_expr(Column::Error, Expr::val(json(reply.error)?));
-    end(tx, &row, update, reply.status.into()).await?;
-    Ok(())
+    let record = Record::of(tx, reply).await?;
+    // A stop may commit between the look and the change; then the record goes to the reply that was stopped.
+    for _ in 0..2 {
+        if record.put(tx, &row).await? {
+            return Ok(());
+        }
+        match find(tx, message_id).await?.filter(is_open) {
+            Some(now) => row = now,
+            None => break,
+        }
+    }
+    let owned: Vec<Uuid> = [&record.parts, &record.messages]
+        .into_iter()
+        .filter_map(stow::blob_of)
+        .collect();
+    tx.delete_blobs(&owned).await
+}
+
+/// Whether a reply can still take a record: it is being written, or was stopped before there was one.
+fn is_open(row: &message::Model) -> bool {
+    match MessageStatus::parse(&row.status) {
+        MessageStatus::Running => true,
+        MessageStatus::Stopped => row.provider_messages.is_none(),
+        _ => false,
+    }
+}
+
+/// A reply as it goes into its row.
+struct Record {
+    status: MessageStatus,
+    parts: Value,
+    messages: Value,
+    text: String,
+    model: Option<String>,
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    cost_nano_usd: Option<i64>,
+    stop: Option<Value>,
+    error: Option<Value>,
+}
+
+impl Record {
+    async fn of(tx: &Tx, reply: Reply) -> Result<Self> {
+        let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let model = |model: String| stow::clean_text(model.chars().take(MAX_MODEL).collect());
+        Ok(Record {
+            status: reply.status.into(),
+            parts: stow::put(tx, values(&reply.parts)?).await?,
+            messages: stow::put(tx, values(&reply.messages)?).await?,
+            text: stow::clean_text(reply.text),
+            model: reply.model.map(model),
+            input_tokens: reply.usage.map(|usage| tokens(usage.input)),
+            output_tokens: reply.usage.map(|usage| tokens(usage.output)),
+            cost_nano_usd: reply.cost_nano_usd,
+            stop: json(reply.stop)?,
+            error: json(reply.error)?,
+        })
+    }
+
+    /// Puts the record into the row, unless that has changed since it was read.
+    async fn put(&self, tx: &Tx, row: &message::Model) -> Result<bool> {
+        use message::Column;
+        let from = MessageStatus::parse(&row.status);
+        let mut update = change(tx, row.id, from)
+            .col_expr(Column::Parts, Expr::val(self.parts.clone()))
+            .col_expr(Column::ProviderMessages, Expr::val(self.messages.clone()))
+            .col_expr(Column::Model, Expr::val(self.model.clone()))
+            .col_expr(Column::InputTokens, Expr::val(self.input_tokens))
+            .col_expr(Column::OutputTokens, Expr::val(self.output_tokens))
+            .col_expr(Column::CostNanoUsd, Expr::val(self.cost_nano_usd));
+        let is_running = from == MessageStatus::Running;
+        if is_running || self.text.len() > row.text.len() {
+            update = update.col_expr(Column::Text, Expr::val(self.text.clone()));
+        }
+        if !is_running {
+            let update = update.filter(Column::ProviderMessages.is_null());
+            return Ok(tx.run_update(update).await? > 0);
+        }
+        let update = update
+            .col_expr(Column::Stop, Expr::val(self.stop.clone()))
+            .col_expr(Column::Error, Expr::val(self.error.clone()));
+        end(tx, row, update, self.status).await
+    }
+}
+
+fn values<T: serde::Serialize>(items: &[T]) -> Result<Vec<Value>> {
+    let items = items.iter().map(serde_json::to_value);
+    items
+        .collect::<std::result::Result<_, _>>()
+        .map_err(Error::internal)
 }
 
 /// Ends a reply by `update`, which adds to the row; says whether it was still being written.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn end(
+pub(crate) async fn end(
     tx: &Tx,
     row: &message::Model,
     update: UpdateMany<message::Entity>,
@@ -307,7 +363,7 @@ pub async fn end(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn settle(tx: &Tx, row: &message::Model, state: Option<&RunState>) -> Result<()> {
+pub(crate) async fn settle(tx: &Tx, row: &message::Model, state: Option<&RunState>) -> Result<()> {
     let (status, error) = outcome(state);
     let update =
         change(tx, row.id, MessageStatus::Running).col_expr(message::Column::Error, Expr::val(json(error)?));
@@ -318,7 +374,7 @@ pub async fn settle(tx: &Tx, row: &message::Model, state: Option<&RunState>) -> 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn cut(tx: &Tx, row: &message::Model, said: String, stop: ReplyStop) -> Result<bool> {
+pub(crate) async fn cut(tx: &Tx, row: &message::Model, said: String, stop: ReplyStop) -> Result<bool> {
     let text = stow::clean_text(said);
     let mut update = change(tx, row.id, MessageStatus::Running)
         .col_expr(message::Column::Stop, Expr::val(json(Some(stop))?));
@@ -335,7 +391,7 @@ pub async fn cut(tx: &Tx, row: &message::Model, said: String, stop: ReplyStop) -
 ///
 /// # Errors
 /// When the database fails.
-pub async fn views(
+pub(crate) async fn views(
     agents: &Agents,
     tx: &Tx,
     conversation_id: Uuid,
@@ -359,7 +415,7 @@ pub async fn views(
 ///
 /// # Errors
 /// `not_found`, `cursor`.
-pub async fn list(agents: &Agents, tx: &Tx, input: &ListMessages) -> Result<Page<MessageView>> {
+pub(crate) async fn list(agents: &Agents, tx: &Tx, input: &ListMessages) -> Result<Page<MessageView>> {
     let row = members::seat(tx, input.conversation_id).await?.conversation;
     let limit = page::limit(input.limit);
     let from = match page::decode_opt::<Uuid>(input.cursor.as_deref())? {
@@ -390,7 +446,7 @@ pub async fn list(agents: &Agents, tx: &Tx, input: &ListMessages) -> Result<Page
 ///
 /// # Errors
 /// When the database fails.
-pub async fn delete_blobs(tx: &Tx, conversation_id: Uuid) -> Result<()> {
+pub(crate) async fn delete_blobs(tx: &Tx, conversation_id: Uuid) -> Result<()> {
     use message::Column;
     // What is kept here is a list, and a reference is an object.
     let refers = |column: Column| Expr::col(column).cast_as(Alias::new("text")).like("{%");

@@ -2,12 +2,12 @@
 //! [`messages::history`] and [`messages::finish`]; the rest is called by the operations.
 
 pub mod agents;
-pub mod conversations;
+pub(crate) mod conversations;
 pub mod figures;
-pub mod members;
+pub(crate) mod members;
 pub mod messages;
-pub mod replies;
-pub mod tree;
+pub(crate) mod replies;
+mod tree;
 
 use synapscale_core::{Actor, ActorKind, Ctx, Error, ErrorKind, Result};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 ///
 /// # Errors
 /// `person_required` (403) when nobody stands behind the call: conversations are people's.
-pub fn person(ctx: &Ctx) -> Result<Uuid> {
+pub(crate) fn person(ctx: &Ctx) -> Result<Uuid> {
     [ctx.principal(), Some(ctx.actor())]
         .into_iter()
         .flatten()
@@ -29,7 +29,7 @@ pub fn person(ctx: &Ctx) -> Result<Uuid> {
 }
 
 /// Who makes things, for their rows: the one acted for, else the actor.
-pub fn maker(ctx: &Ctx) -> Actor {
+fn maker(ctx: &Ctx) -> Actor {
     ctx.principal().unwrap_or(ctx.actor())
 }
 
@@ -37,7 +37,7 @@ pub fn maker(ctx: &Ctx) -> Actor {
 ///
 /// # Errors
 /// `stale_revision`.
-pub fn check_revision(what: &str, expected: Option<i64>, found: i64) -> Result<()> {
+fn check_revision(what: &str, expected: Option<i64>, found: i64) -> Result<()> {
     match expected {
         Some(expected) if expected != found => Err(Error::stale(what, expected, found)),
         _ => Ok(()),
