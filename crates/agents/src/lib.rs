@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 use synapscale_core::{Error, Result};
 use synapscale_engine::{Engine, Unfold};
 use synapscale_llm::Models;
-use synapscale_ops::{Module, Registry, Tools};
+use synapscale_ops::{Module, Tools};
 use turns::ops::Means;
 use turns::runs::EngineTurns;
 
@@ -37,7 +37,7 @@ pub struct Agents(Arc<OnceLock<Attached>>, Means);
 struct Attached {
     turns: Arc<dyn Turns>,
     people: Arc<dyn People>,
-    registry: Arc<Registry>,
+    tools: Tools,
 }
 
 impl Agents {
@@ -47,26 +47,15 @@ impl Agents {
     }
 
     /// Attaches the tool loop, the names of people, and the operations that can be tools; the first ones stay.
-    pub fn attach(&self, turns: Arc<dyn Turns>, people: Arc<dyn People>, registry: Arc<Registry>) {
+    pub fn attach(&self, turns: Arc<dyn Turns>, people: Arc<dyn People>, tools: Tools) {
         // A second attachment would be a mistake of the composition, and the first one works.
-        let _ = self.0.set(Attached {
-            turns,
-            people,
-            registry,
-        });
+        let _ = self.0.set(Attached { turns, people, tools });
     }
 
     /// Attaches the engine, the model service, everything that can be a tool, and the names of people; the first ones stay.
-    pub fn connect(
-        &self,
-        engine: Engine,
-        models: Models,
-        tools: Tools,
-        people: Arc<dyn People>,
-        registry: Arc<Registry>,
-    ) {
-        self.1.attach(engine.clone(), models, tools);
-        self.attach(Arc::new(EngineTurns(engine)), people, registry);
+    pub fn connect(&self, engine: Engine, models: Models, tools: Tools, people: Arc<dyn People>) {
+        self.1.attach(engine.clone(), models, tools.clone());
+        self.attach(Arc::new(EngineTurns(engine)), people, tools);
     }
 
     /// The kinds of nodes that the engine is to have: `agent@1`, `llm@1` and the domain's own.
@@ -99,7 +88,7 @@ impl Agents {
         Ok(&*self.attached()?.people)
     }
 
-    pub(crate) fn registry(&self) -> Result<&Registry> {
-        Ok(&self.attached()?.registry)
+    pub(crate) fn tools(&self) -> Result<&Tools> {
+        Ok(&self.attached()?.tools)
     }
 }

@@ -1,8 +1,8 @@
 //! Which tools an agent has: patterns of its spec, resolved against what there is and what the person may do.
 
 use crate::spec::{Approval, ToolRule};
-use synapscale_core::{Effect, Grants};
-use synapscale_ops::{Operation, Registry};
+use synapscale_core::{Ctx, Effect};
+use synapscale_ops::{Tool, Tools};
 
 /// Longest pattern, in bytes.
 const MAX_PATTERN: usize = 200;
@@ -31,22 +31,27 @@ const GOVERNING: [&str; 15] = [
 /// What no agent ever gets, by whatever pattern: an approval is a person's word about what an agent wants to do.
 const NEVER: [&str; 1] = ["approvals.decide"];
 
+/// Most tools that a model is shown: more drown it, and providers refuse.
+const MAX_TOOLS: usize = 128;
+
 /// A tool that an agent has.
 #[derive(Clone, Debug)]
 pub struct Granted {
-    /// The operation.
-    pub operation: Operation,
+    /// The tool.
+    pub tool: Tool,
     /// Whether a person is asked before a call.
     pub asks: bool,
 }
 
-/// What patterns resolve to.
+/// What an agent's rules resolve to.
 #[derive(Debug, Default)]
-pub struct Resolution {
-    /// The tools that the person may use, in the registry's order, each once.
+pub struct Toolbox {
+    /// The tools that the person may use, operations first, each once.
     pub tools: Vec<Granted>,
     /// The patterns that fit nothing, whoever asks.
     pub unknown: Vec<String>,
+    /// The families of tools that cannot be listed now.
+    pub unavailable: Vec<String>,
 }
 
 /// Whether `text` can be a pattern: `*`, a dotted name, or the beginning of one followed by `.*`.
@@ -110,35 +115,49 @@ pub fn asks(approval: Approval, effect: Effect, destructive: bool) -> bool {
     }
 }
 
-/// The tools that `rules` give an agent that acts for somebody with `grants`. The one place where patterns become tools.
-/// Internal operations are for the product's own code and public ones for strangers: neither is a tool.
-pub fn resolve(registry: &Registry, grants: &Grants, rules: &[ToolRule]) -> Resolution {
-    let mut found = Resolution::default();
-    let mut matched = vec![false; rules.len()];
-    for operation in registry.listed().filter(|operation| !operation.is_public()) {
-        let name = operation.name();
-        let Some(rule) = rule(rules, name) else { continue };
-        for (rule, matched) in rules.iter().zip(matched.iter_mut()) {
-            *matched |= fits(&rule.name, name);
-        }
-        if operation.permission().is_some_and(|asked| grants.allows(asked)) {
-            found.tools.push(Granted {
-                asks: asks(rule.approval, operation.effect(), operation.is_destructive()),
-                operation: operation.clone(),
-            });
-        }
+/// The tools that `rules` give an agent that acts for whoever `ctx` is. The one place where patterns become tools.
+pub async fn toolbox(tools: &Tools, ctx: &Ctx, rules: &[ToolRule]) -> Toolbox {
+    if rules.is_empty() {
+        return Toolbox::default();
     }
-    let unknown = rules.iter().zip(matched).filter(|(_, matched)| !matched);
-    found.unknown = unknown.map(|(rule, _)| rule.name.clone()).collect();
-    found
+    let patterns: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    let found = tools.list(ctx, &patterns).await;
+    let mut granted = granted(found.tools, rules);
+    if granted.len() > MAX_TOOLS {
+        tracing::warn!(
+            tools = granted.len(),
+            most = MAX_TOOLS,
+            "an agent has more tools than a model is shown"
+        );
+        granted.truncate(MAX_TOOLS);
+    }
+    Toolbox {
+        tools: granted,
+        unknown: found.unmatched,
+        unavailable: found
+            .failed
+            .into_iter()
+            .map(|(family, _)| family.to_owned())
+            .collect(),
+    }
+}
+
+/// Those of `found` that a rule gives. Public operations are for strangers and no tools.
+fn granted(found: Vec<Tool>, rules: &[ToolRule]) -> Vec<Granted> {
+    let grant = |tool: Tool| {
+        let rule = rule(rules, tool.name()).filter(|_| !tool.operation().is_public())?;
+        let asks = tool.always_asks() || asks(rule.approval, tool.effect(), tool.is_destructive());
+        Some(Granted { tool, asks })
+    };
+    found.into_iter().filter_map(grant).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use synapscale_core::PermissionSet;
-    use synapscale_ops::{Module, NoInput, NoOutput, Outcome};
+    use synapscale_core::{Grants, PermissionSet};
+    use synapscale_ops::{Module, NoInput, NoOutput, Operation, Outcome, Registry};
     use synapscale_store::Tx;
 
     fn read(name: &'static str, permission: &'static str) -> Operation {
@@ -187,12 +206,21 @@ mod tests {
     /// Names and whether they ask, and what fits nothing.
     fn found(permissions: &[&str], patterns: &[(&str, Approval)]) -> (Vec<(String, bool)>, Vec<String>) {
         let grants = Grants::of(PermissionSet::parse(permissions).expect("permissions"));
-        let found = resolve(&registry(), &grants, &rules(patterns));
-        let tools = found
-            .tools
-            .iter()
-            .map(|tool| (tool.operation.name().to_owned(), tool.asks));
-        (tools.collect(), found.unknown)
+        let (registry, rules) = (registry(), rules(patterns));
+        let permitted =
+            |operation: &&Operation| operation.permission().is_none_or(|asked| grants.allows(asked));
+        let candidates = registry
+            .listed()
+            .filter(permitted)
+            .cloned()
+            .map(Tool::of)
+            .collect();
+        let tools = granted(candidates, &rules)
+            .into_iter()
+            .map(|granted| (granted.tool.name().to_owned(), granted.asks));
+        let fits_none = |rule: &&ToolRule| !registry.listed().any(|known| fits(&rule.name, known.name()));
+        let unknown = rules.iter().filter(fits_none).map(|rule| rule.name.clone());
+        (tools.collect(), unknown.collect())
     }
 
     fn tool(name: &str, asks: bool) -> (String, bool) {

@@ -154,6 +154,30 @@ impl<R> Draft<ReadKind, R> {
         finish::<I, O>(self.meta, bind)
     }
 
+    /// With a handler that reads by itself, outside of the operation's own transaction: what asks others, each of which reads
+    /// by itself, must not hold a transaction meanwhile.
+    pub fn handle_outside<I, O, F, Fut>(mut self, handler: F) -> Operation
+    where
+        I: Input,
+        O: Reply,
+        R: RevisionOf<O>,
+        F: Fn(Prepare, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O>> + Send + 'static,
+    {
+        self.meta.slow = true;
+        let handler = Arc::new(handler);
+        let bind: Bind = Arc::new(
+            move |cx: Prepare, input: Arc<Value>, _: Envelope| -> BoxFuture<'static, Result<Bound>> {
+                let handler = handler.clone();
+                Box::pin(async move {
+                    let output = handler(cx, decode::<I>(&input)?).await?;
+                    Ok(answered(Output::typed::<O, R>(output)))
+                })
+            },
+        );
+        finish::<I, O>(self.meta, bind)
+    }
+
     /// With a handler that reads the registry and no database.
     pub(crate) fn handle_registry<I, O, F>(self, handler: F) -> Operation
     where
@@ -168,17 +192,21 @@ impl<R> Draft<ReadKind, R> {
                 let handler = handler.clone();
                 Box::pin(async move {
                     let input = decode::<I>(&input)?;
-                    let output = Output::typed::<O, R>(handler(&cx.registry, &input));
-                    let run: TxRun = Arc::new(move |_: Tx| -> BoxFuture<'static, Result<Outcome<Output>>> {
-                        let output = output.clone();
-                        Box::pin(async move { Ok(Outcome::Done(output)) })
-                    });
-                    Ok(Bound::Tx(run))
+                    Ok(answered(Output::typed::<O, R>(handler(&cx.registry, &input))))
                 })
             },
         );
         finish::<I, O>(self.meta, bind)
     }
+}
+
+/// A call whose answer is there already.
+fn answered(output: Output) -> Bound {
+    let run: TxRun = Arc::new(move |_: Tx| -> BoxFuture<'static, Result<Outcome<Output>>> {
+        let output = output.clone();
+        Box::pin(async move { Ok(Outcome::Done(output)) })
+    });
+    Bound::Tx(run)
 }
 
 impl<R> Draft<WriteKind, R> {

@@ -243,7 +243,6 @@ impl App {
             modules.models.clone(),
             gate.tools(),
             Arc::new(Names(modules.auth.clone())),
-            gate.registry().clone(),
         );
         modules.mcp.attach(mcp_config(&config))?;
 

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use synapscale_core::Error;
+use synapscale_core::{Error, Result};
 use synapscale_ops::Outcome::Done;
-use synapscale_ops::{Envelope, Method, Operation, Patch};
+use synapscale_ops::{Envelope, Method, Operation, Patch, Prepare};
 use synapscale_store::Tx;
 use uuid::Uuid;
 
@@ -234,30 +234,35 @@ fn tools(agents: Agents) -> Operation {
         )
         .permission("agents:read")
         .rest(Method::GET, "/agents/{agent_id}/tools")
-        .handle(move |tx: Tx, input: Arc<AgentId>| {
+        .handle_outside(move |cx: Prepare, input: AgentId| {
             let agents = agents.clone();
             async move {
-                let row = service::find(&tx, input.agent_id).await?;
-                let version = service::version_row(&tx, row.id, row.version).await?;
-                let spec = AgentSpec::read(version.spec)?;
-                let found = tools::resolve(agents.registry()?, tx.ctx().grants(), &spec.tools);
+                let spec = cx.store.read(&cx.ctx, |tx| latest_spec(tx, input.agent_id)).await?;
+                let found = tools::toolbox(agents.tools()?, &cx.ctx, &spec.tools).await;
                 Ok::<_, Error>(AgentTools {
                     items: found.tools.iter().map(shown).collect(),
                     unknown: found.unknown,
+                    unavailable: found.unavailable,
                 })
             }
         })
 }
 
-fn shown(tool: &tools::Granted) -> AgentTool {
-    let operation = &tool.operation;
+async fn latest_spec(tx: Tx, agent_id: Uuid) -> Result<AgentSpec> {
+    let row = service::find(&tx, agent_id).await?;
+    let version = service::version_row(&tx, row.id, row.version).await?;
+    AgentSpec::read(version.spec)
+}
+
+fn shown(granted: &tools::Granted) -> AgentTool {
+    let tool = &granted.tool;
     AgentTool {
-        name: operation.name().to_owned(),
-        wire_name: operation.wire_name().to_owned(),
-        title: operation.title().to_owned(),
-        description: operation.about().to_owned(),
-        effect: operation.effect(),
-        destructive: operation.is_destructive(),
-        asks: tool.asks,
+        name: tool.name().to_owned(),
+        wire_name: tool.wire_name().to_owned(),
+        title: tool.title().to_owned(),
+        description: tool.description().to_owned(),
+        effect: tool.effect(),
+        destructive: tool.is_destructive(),
+        asks: granted.asks,
     }
 }

@@ -8,6 +8,5 @@ pub(crate) mod ops;
 mod prompt;
 pub(crate) mod runs;
 mod shape;
-mod toolbox;
 
 pub(crate) use node::kinds;

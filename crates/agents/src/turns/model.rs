@@ -2,8 +2,8 @@
 //! looked up, so that the journal says exactly what will be called.
 
 use super::shape::{Ask, Plan, PlannedCall, Turn};
-use super::toolbox::{Granted, Toolbox, toolbox};
 use crate::spec::AgentSpec;
+use crate::tools::{Granted, Toolbox, toolbox};
 use serde_json::Value;
 use std::time::Instant;
 use synapscale_core::{Effect, Error, Result};
@@ -23,7 +23,7 @@ const MAX_CALLS: usize = 64;
 /// What the model service failed with.
 pub(crate) async fn turn(models: &Models, tools: &Tools, cx: ExternalCx, ask: &Ask) -> Result<Turn> {
     let began = Instant::now();
-    let toolbox = toolbox(tools, &cx.ctx, &ask.spec).await;
+    let toolbox = toolbox(tools, &cx.ctx, &ask.spec.tools).await;
     let request = request(&ask.spec, &ask.messages, &toolbox);
     // Whoever cancels the run drops this future, and the connection to the provider with it.
     let nobody = CancellationToken::new();

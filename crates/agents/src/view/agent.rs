@@ -169,4 +169,6 @@ pub struct AgentTools {
     pub items: Vec<AgentTool>,
     /// Patterns that fit no tool.
     pub unknown: Vec<String>,
+    /// The families of tools that cannot be listed now.
+    pub unavailable: Vec<String>,
 }

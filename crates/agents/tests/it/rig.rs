@@ -116,7 +116,7 @@ impl Rig {
         let rates = Rates::unlimited();
         let gate = Gate::new(registry.clone(), store.clone(), GateConfig { rates });
         let (turns, town) = (Arc::new(Loop::default()), Arc::new(Town::default()));
-        agents.attach(turns.clone(), town.clone(), registry);
+        agents.attach(turns.clone(), town.clone(), gate.tools());
         Rig {
             store,
             gate,

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use synapscale_core::Clock;
 use synapscale_testkit::db_test;
 use synapscale_testkit::providers::{Pace, Reply, Script, StandIn, any, when};
 
@@ -84,7 +85,7 @@ async fn titles(server: &Server) -> BTreeMap<String, usize> {
 db_test! {
     async fn killed_twenty_times_no_finished_call_is_paid_again(db: TestDb) {
         let owner = bootstrap(db).await;
-        let (stand_in, began) = (StandIn::start().await, Utc::now());
+        let (stand_in, began) = (StandIn::start().await, Clock::system().now());
         let mut server = Server::start(db, &owner.api_key, &[]).await;
         provide(&server, &stand_in).await;
         let project = server.project("Killed").await;

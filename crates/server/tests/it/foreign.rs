@@ -61,7 +61,18 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let way = json!([{ "provider_id": provider["id"], "model": MARK }]);
     let route = json!({ "alias": MARK, "deployments": way });
     let route = server.ask(Method::POST, "/api/v1/models/routes", route).await;
+    let agent =
+        json!({ "name": "theirs", "title": MARK, "description": MARK, "spec": { "instructions": MARK } });
+    let agent = server.ask(Method::POST, "/api/v1/agents", agent).await;
+    let talk = json!({ "agent_id": agent["id"], "title": MARK });
+    let talk = server.ask(Method::POST, "/api/v1/conversations", talk).await;
+    let path = format!("/api/v1/conversations/{}/messages", id(&talk["id"]));
+    let said = server.ask(Method::POST, &path, json!({ "text": MARK })).await;
+    server.ended(&id(&said["run_id"])).await;
     let ids = BTreeMap::from([
+        ("agent_id", id(&agent["id"])),
+        ("conversation_id", id(&talk["id"])),
+        ("message_id", id(&said["reply"]["id"])),
         ("provider_id", id(&provider["id"])),
         ("route_id", id(&route["id"])),
         ("project_id", id(&project["id"])),
@@ -99,6 +110,8 @@ async fn picture(server: &Server) -> Vec<Value> {
         "models/providers",
         "models/routes",
         "usage",
+        "agents",
+        "conversations",
     ] {
         let mut answer = server.get(&format!("/api/v1/{path}")).await;
         // When a key was last used is kept as keys are used.
@@ -139,6 +152,13 @@ fn sent_by(name: &str, theirs: &Theirs) -> Value {
         ] }),
         "routes.update" => json!({ "alias": "taken" }),
         "llm.chat" => json!({ "model": MARK, "messages": [{ "role": "user", "content": "hello" }] }),
+        "agents.create" => json!({ "name": "mine", "spec": {} }),
+        "agents.update" => json!({ "title": "taken" }),
+        "agents.run" => json!({ "agent": id("agent_id"), "input": "act" }),
+        "conversations.create" => json!({ "agent_id": id("agent_id") }),
+        "conversations.update" => json!({ "title": "taken" }),
+        "conversations.send" | "conversations.edit" => json!({ "text": "put in" }),
+        "conversations.invite" => json!({ "user_id": id("user_id") }),
         "members.update" => json!({ "role": "viewer" }),
         "members.add" => json!({ "email": "new@example.com", "role": "viewer" }),
         "keys.create" => json!({ "name": "mine", "user_id": id("user_id") }),
