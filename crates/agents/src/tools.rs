@@ -321,7 +321,7 @@ mod tests {
         ];
         let (tools, unknown) = found(&["tasks:read"], &patterns);
         assert_eq!(tools, [tool("tasks.list", false), tool("tasks.burn", true)]);
-        assert_eq!(unknown, ["tasks.hidden", "tasks.open", "nobody.*"]);
+        assert_eq!(unknown, ["tasks.hidden", "nobody.*"]);
         assert!(found(&[], &patterns).0.is_empty());
     }
 

@@ -199,7 +199,8 @@ pub(crate) struct Invite {
 /// An invitation with the name of whoever is invited.
 struct Inviting {
     input: Invite,
-    name: String,
+    /// None for whoever is no member of the workspace.
+    name: Option<String>,
 }
 
 fn invite(agents: Agents) -> Operation {
@@ -212,9 +213,7 @@ fn invite(agents: Agents) -> Operation {
         .prepare_with(move |cx: Prepare, input: Invite| {
             let agents = prepared.clone();
             async move {
-                let name = name_of(&agents, &cx.ctx, input.user_id).await?.ok_or_else(|| {
-                    Error::invalid("/user_id", "not_found", "This is no member of the workspace.")
-                })?;
+                let name = name_of(&agents, &cx.ctx, input.user_id).await?;
                 Ok(Inviting { input, name })
             }
         })
@@ -222,7 +221,7 @@ fn invite(agents: Agents) -> Operation {
             let agents = agents.clone();
             async move {
                 let Invite { conversation_id, user_id } = inviting.input;
-                let row = members::invite(&tx, conversation_id, user_id, &inviting.name).await?;
+                let row = members::invite(&tx, conversation_id, user_id, inviting.name.as_deref()).await?;
                 service::view(&agents, &tx, row).await.map(Done)
             }
         })

@@ -123,10 +123,13 @@ pub async fn invite(
     tx: &Tx,
     conversation_id: Uuid,
     user_id: Uuid,
-    name: &str,
+    name: Option<&str>,
 ) -> Result<conversation::Model> {
     let seat = locked_seat(tx, conversation_id).await?;
     seat.require_owner()?;
+    // Only now: whoever may not see the conversation is told nothing but that.
+    let no_member = || Error::invalid("/user_id", "not_found", "This is no member of the workspace.");
+    let name = name.ok_or_else(no_member)?;
     let present = of(tx, [conversation_id]).await?;
     if present.iter().any(|member| member.user_id == user_id) {
         return Ok(seat.conversation);

@@ -165,7 +165,7 @@ db_test! {
         provide(&server, &stand_in).await;
         let retry = format!("/api/v1/conversations/{talk}/messages/{}/retry", reply["id"].as_str().expect("an id"));
         server.ask(Method::POST, &retry, json!({})).await;
-        assert_eq!(replied(&server, &talk).await["text"], "Anybody?", "the stand-in echoes");
+        assert_eq!(replied(&server, &talk).await["text"], "You said: Anybody?", "the stand-in echoes");
     }
 
     async fn others_do_not_see_a_talk(db: TestDb) {
