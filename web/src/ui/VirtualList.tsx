@@ -117,6 +117,8 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
 
   const marks = useSelection(items, idOf, selection, at);
   const here = at >= 0 ? items[at] : undefined;
+  // A row that is far out of sight is not in the document, and nothing may refer to it.
+  const shown = here !== undefined && rows.some((row) => row.index === at);
   useHotkeys([
     { keys: "j", does: "Next row", group: "Lists", run: () => go(at + 1) },
     { keys: "k", does: "Row before", group: "Lists", run: () => go(at < 0 ? 0 : at - 1) },
@@ -172,7 +174,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
         aria-label={props.label}
         aria-rowcount={more?.has ? -1 : items.length + 1}
         aria-multiselectable={selection ? true : undefined}
-        aria-activedescendant={here === undefined ? undefined : `${props.name}-${idOf(here)}`}
+        aria-activedescendant={shown ? `${props.name}-${idOf(here)}` : undefined}
         tabIndex={0}
         data-scroll-restoration-id={props.name}
       >

@@ -17,6 +17,18 @@ const MOST_PATCHES = 500;
 /** The last change of one's own to a task that is still under way. */
 const underWay = new Map<string, Promise<unknown>>();
 
+/** Does something with tasks once what was begun with them before is through, so that it comes to the server in order. */
+async function inTurn<T>(tasks: readonly Task[], work: (waited: boolean) => Promise<T>): Promise<T> {
+  const earlier = tasks.map((task) => underWay.get(task.id)).filter((each) => each !== undefined);
+  const done = earlier.length ? Promise.allSettled(earlier).then(() => work(true)) : work(false);
+  for (const task of tasks) underWay.set(task.id, done);
+  try {
+    return await done;
+  } finally {
+    for (const task of tasks) if (underWay.get(task.id) === done) underWay.delete(task.id);
+  }
+}
+
 export async function applySet(set: PatchSet): Promise<PatchResult> {
   return take(api.POST("/patches", { body: set }));
 }
@@ -31,14 +43,7 @@ export function useTaskActions() {
     async function edit(tasks: readonly Task[], fields: TaskFields, label: string): Promise<boolean> {
       const some = tasks.slice(0, MOST_PATCHES);
       const before = show(some, fields);
-      const earlier = some.map((task) => underWay.get(task.id)).filter((each) => each !== undefined);
-      const sent = earlier.length
-        ? Promise.all(earlier).then(() => send(tasks, fields, label, show(some, fields)))
-        : send(tasks, fields, label, before);
-      for (const task of some) underWay.set(task.id, sent);
-      const done = await sent;
-      for (const task of some) if (underWay.get(task.id) === sent) underWay.delete(task.id);
-      return done;
+      return inTurn(some, (waited) => send(tasks, fields, label, waited ? show(some, fields) : before));
     }
 
     /** Puts the fields into what is shown; answers what was shown before. */
@@ -91,7 +96,11 @@ export function useTaskActions() {
       }
     }
 
-    async function remove(tasks: readonly Task[]): Promise<boolean> {
+    function remove(tasks: readonly Task[]): Promise<boolean> {
+      return inTurn(tasks, () => removeNow(tasks));
+    }
+
+    async function removeNow(tasks: readonly Task[]): Promise<boolean> {
       try {
         const task_patches = topmost(tasks)
           .slice(0, MOST_PATCHES)
@@ -111,6 +120,10 @@ export function useTaskActions() {
     async function move(task: Task, parent: string | null) {
       const before = task.parent_id;
       changeTask(client, task.id, (known) => ({ ...known, parent_id: parent }));
+      return inTurn([task], () => moveNow(task, parent, before));
+    }
+
+    async function moveNow(task: Task, parent: string | null, before: Task["parent_id"]) {
       try {
         const patch = { op: "update" as const, task_id: task.id, parent_id: parent };
         const result = await applySet({ task_patches: [patch] });
