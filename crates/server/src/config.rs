@@ -272,6 +272,18 @@ pub fn no_colour() -> bool {
     environment("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// A model provider's key that the environment holds: the preset, a model for a start, and the key.
+pub fn provider_key() -> Option<(&'static str, &'static str, Zeroizing<String>)> {
+    let known = [
+        ("OPENAI_API_KEY", "openai", "gpt-4.1-mini"),
+        ("ANTHROPIC_API_KEY", "anthropic", "claude-haiku-4-5"),
+    ];
+    known.into_iter().find_map(|(variable, preset, model)| {
+        let key = environment(variable).filter(|key| !key.trim().is_empty())?;
+        Some((preset, model, Zeroizing::new(key)))
+    })
+}
+
 /// What the environment tells client commands.
 pub struct ClientEnv {
     /// The server.

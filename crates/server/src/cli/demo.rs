@@ -5,7 +5,7 @@ use super::follow::{Follow, order_of};
 use super::serve::{first_owner, remember, serve_until_told, url_of};
 use super::{Ended, Failure, Outcome, output};
 use crate::app::App;
-use crate::config::{Config, LogConfig, LogFormat};
+use crate::config::{Config, LogConfig, LogFormat, provider_key};
 use crate::serve::{Listeners, StopSignals};
 use crate::telemetry;
 use clap::Args;
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 const WORKFLOW: &str = include_str!("../../../../examples/issue-triage/workflow.yaml");
+const AGENT: &str = include_str!("../../../../examples/issue-triage/agent.yaml");
 const OPENED: &[u8] = include_bytes!("../../../../examples/issue-triage/inputs/github-issue-opened.json");
 const DUPLICATE: &[u8] =
     include_bytes!("../../../../examples/issue-triage/inputs/github-issue-duplicate.json");
@@ -171,6 +172,7 @@ impl Show {
         if self.fresh {
             self.make_workspace().await?;
         }
+        self.make_agent().await?;
         let file = parse_yaml(WORKFLOW).map_err(Failure::from)?;
         let hook = self.apply(&file).await?;
 
@@ -226,6 +228,54 @@ impl Show {
             SAMPLE_TASKS.len()
         ));
         Ok(())
+    }
+
+    /// Gives the workflow its agent where a model can be had; without one its rules decide.
+    async fn make_agent(&self) -> Result<(), Failure> {
+        let Some(model) = self.model().await? else {
+            output::line(
+                "No model was found, so the rules of the workflow decide. To let an agent do it, start Ollama on this \
+                 machine, or set OPENAI_API_KEY or ANTHROPIC_API_KEY, and run this again.",
+            );
+            return Ok(());
+        };
+        let known = self.client.call("agents.list", &json!({})).await?;
+        let mut all = known["items"].as_array().into_iter().flatten();
+        if !all.any(|agent| agent["name"] == "triage") {
+            let file = parse_yaml(AGENT).map_err(Failure::from)?;
+            self.client.call("agents.create", &file).await?;
+        }
+        output::line(format!(
+            "The agent examples/issue-triage/agent.yaml triages, by {model}; if it fails, the rules decide."
+        ));
+        Ok(())
+    }
+
+    /// What answers for the route `default`, in words: a provider that is there, a key of the environment, or a local Ollama.
+    async fn model(&self) -> Result<Option<String>, Failure> {
+        let known = self.client.call("models.list", &json!({})).await?;
+        if let Some(name) = default_of(&known) {
+            return Ok(Some(name));
+        }
+        let Some((preset, model, key)) = provider_key() else {
+            // One that was only just looked for may still be found.
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let known = self.client.call("models.list", &json!({})).await?;
+                if let Some(name) = default_of(&known) {
+                    return Ok(Some(name));
+                }
+            }
+            return Ok(None);
+        };
+        let provider = json!({
+            "name": preset,
+            "preset": preset,
+            "key": *key,
+            "settings": { "default_model": model },
+        });
+        self.client.call("providers.create", &provider).await?;
+        Ok(Some(format!("{preset}/{model}")))
     }
 
     async fn apply(&self, file: &Value) -> Result<Hook, Failure> {
@@ -324,6 +374,11 @@ impl Show {
             task["estimated_minutes"],
             task["tags"]
         ));
+        let by = task["metadata"]["triaged_by"].as_str().unwrap_or_default();
+        output::line(format!(
+            "it was triaged by {}",
+            if by == "agent" { "the agent" } else { "the rules" }
+        ));
         Ok(())
     }
 
@@ -337,6 +392,16 @@ impl Show {
              Add --data {data} to the approval's command above, too. The key is in {data}/cli.toml.\n"
         ));
     }
+}
+
+/// What the route `default` leads to, if anything; the first model that is known, for people.
+fn default_of(models: &Value) -> Option<String> {
+    let routes = models["routes"].as_array()?;
+    if !routes.iter().any(|route| route == "default") {
+        return None;
+    }
+    let first = models["items"][0]["id"].as_str().unwrap_or("the default route");
+    Some(output::plain(first))
 }
 
 /// A delivery and what came of it.

@@ -242,3 +242,52 @@ db_test! {
         assert_eq!(nonsense["output"]["text"], "I give up.", "{nonsense}");
     }
 }
+
+db_test! {
+    async fn the_triage_example_asks_its_agent_and_falls_back_on_its_rules(db: TestDb) {
+        let server = Server::fresh(db).await;
+        let stand_in = StandIn::start().await;
+        let example = |name: &str| {
+            let path = format!("{}/../../examples/issue-triage/{name}", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read_to_string(path).expect("a file of the example")
+        };
+        let yaml = |name: &str| synapscale_flows::parse_yaml(&example(name)).expect("YAML");
+        server.apply(yaml("workflow.yaml")).await;
+        let issue: Value = serde_json::from_str(&example("inputs/github-issue-opened.json")).expect("JSON");
+        let triage = async |title: &str| {
+            let mut issue = issue.clone();
+            issue["issue"]["title"] = json!(title);
+            issue["issue"]["number"] = json!(title.len());
+            let started = server.ask(Method::POST, "/api/v1/workflows/issue-triage/runs", json!({ "input": issue })).await;
+            let run = server.ended(started["run_id"].as_str().expect("a run")).await;
+            assert_eq!(run["status"], "succeeded", "{run}");
+            run["response"]["body"].clone()
+        };
+        // Nobody made the agent: the rules decide, and the run says so.
+        let first = triage("The export of reports breaks off").await;
+        assert_eq!((&first["outcome"], &first["decided_by"]), (&json!("new"), &json!("rules")), "{first}");
+        server.ask(Method::POST, "/api/v1/agents", yaml("agent.yaml")).await;
+        provide(&server, &stand_in).await;
+        let same = first["task_id"].clone();
+        let answer = move |kind: &str, of: Value| Reply::json(&json!({
+            "kind": kind, "duplicate_of": of, "priority": "high", "title": "Mend the export", "tags": ["export"],
+            "estimated_minutes": 90, "reason": "It says so.",
+        }));
+        stand_in.script(Script::new()
+            .rule(when(turn(1)).then(Reply::tool("tasks_list", json!({ "status": ["todo", "in_progress"] }))))
+            .rule(when(user_says("spreadsheet")).then_with(move |_| answer("duplicate", same.clone())))
+            .rule(when(user_says("colours")).then_with(move |_| answer("new", Value::Null))));
+        let second = triage("A spreadsheet is cut off half-way").await;
+        assert_eq!((&second["outcome"], &second["decided_by"]), (&json!("duplicate"), &json!("agent")), "{second}");
+        assert_eq!(second["task_id"], first["task_id"]);
+        let third = triage("Odd colours on the start page").await;
+        assert_eq!((&third["outcome"], &third["priority"]), (&json!("new"), &json!("high")), "{third}");
+        let task = server.get(&format!("/api/v1/tasks/{}", third["task_id"].as_str().expect("an id"))).await;
+        assert_eq!((&task["title"], &task["estimated_minutes"]), (&json!("Mend the export"), &json!(90)), "{task}");
+        assert_eq!(task["metadata"]["triaged_by"], "agent");
+        // The model is away: the error branch.
+        stand_in.set_down(true);
+        let fourth = triage("The search finds nothing at all").await;
+        assert_eq!((&fourth["outcome"], &fourth["decided_by"]), (&json!("new"), &json!("rules")), "{fourth}");
+    }
+}

@@ -3,6 +3,7 @@
 mod adding;
 mod agents;
 mod agents_killed;
+mod agents_many;
 mod bad_input;
 mod conversations;
 mod crash;
