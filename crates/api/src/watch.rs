@@ -21,7 +21,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use synapscale_core::{Ctx, Error, Result};
+use synapscale_core::{Ctx, Error, ErrorKind, Result};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -115,6 +115,21 @@ impl Watched {
         Ok(())
     }
 
+    /// Leaves the runs that have ended, and those that the caller may not see any more.
+    pub async fn recheck(&mut self, watch: Option<&dyn Watch>, ctx: &Ctx) {
+        let Some(watch) = watch else { return };
+        let runs: Vec<Uuid> = self.handles.keys().copied().collect();
+        for run_id in runs {
+            let over = match watch.ended(ctx, run_id).await {
+                Ok(status) => status.is_some(),
+                Err(error) => matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound),
+            };
+            if over {
+                self.leave(run_id);
+            }
+        }
+    }
+
     fn leave(&mut self, run_id: Uuid) {
         if let Some(handle) = self.handles.remove(&run_id) {
             handle.abort();
@@ -167,7 +182,7 @@ async fn listen(
 ) -> Result<impl Stream<Item = std::result::Result<Event, Infallible>> + use<>> {
     let run_id: Uuid = run_id.parse().map_err(|_| Error::not_found("run"))?;
     let watch = streams.watch.as_ref().ok_or_else(|| Error::not_found("run"))?;
-    let proof = Proof::of(inbound, headers)?;
+    let proof = Proof::of_page(inbound, headers)?;
     let ctx = proof.check(inbound).await?;
     let frames = watch.watch(&ctx, run_id).await?;
     let mut look = interval(LOOK);

@@ -277,7 +277,9 @@ impl Session {
                 () = shutdown.cancelled() => Step::end(close_code::RESTART, "the server is going down"),
                 _ = recheck.tick() => {
                     chatter = 0;
-                    self.recheck(&mut unknown).await
+                    let step = self.recheck(&mut unknown).await;
+                    watched.recheck(self.streams.watch.as_deref(), &self.ctx).await;
+                    step
                 }
                 incoming = socket.recv() => {
                     chatter += 1;
@@ -317,11 +319,13 @@ impl Session {
     }
 
     /// Whether key or session is still good.
-    async fn recheck(&self, unknown: &mut u32) -> Step {
+    async fn recheck(&mut self, unknown: &mut u32) -> Step {
         let checked = self.proof.check(&self.inbound).await;
         let refused = match checked {
             Ok(ctx) if ctx.tenant() == self.ctx.tenant() && ctx.require(PERMISSION).is_ok() => {
                 *unknown = 0;
+                // What is watched from now on goes by the present permissions.
+                self.ctx = ctx;
                 return Step::Go;
             }
             Ok(_) => true,
@@ -446,13 +450,22 @@ impl Proof {
     /// The bearer token, else the session's cookie. A browser sends the cookie with whatever handshake a page asks for, so
     /// the page must be ours.
     pub fn of(inbound: &Inbound, headers: &HeaderMap) -> Result<Self> {
+        let proof = Self::of_page(inbound, headers)?;
+        if matches!(proof, Proof::Session(_)) {
+            inbound.require_own_origin(headers)?;
+        }
+        Ok(proof)
+    }
+
+    /// As [`Proof::of`], for a plain GET, with which a browser names no origin to a page's own site.
+    pub fn of_page(inbound: &Inbound, headers: &HeaderMap) -> Result<Self> {
         if let Some(token) = bearer_token(headers)? {
             return Ok(Proof::Bearer(token.to_owned()));
         }
         let cookie = inbound
             .session_cookie(headers)
             .ok_or_else(Error::unauthenticated)?;
-        inbound.require_own_origin(headers)?;
+        inbound.require_own_page(headers)?;
         Ok(Proof::Session(cookie.to_owned()))
     }
 

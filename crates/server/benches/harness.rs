@@ -238,6 +238,7 @@ impl Target {
             .env("SYNAPSCALE_DATA", self.folder.path())
             // Measured is the work, not the limiter.
             .env("SYNAPSCALE_RATE_FACTOR", "1000")
+            .env("SYNAPSCALE_LLM_ALLOW", "127.0.0.1")
             .stdin(Stdio::null())
             .stderr(Stdio::null());
         command
@@ -325,6 +326,35 @@ impl Server {
 
     pub fn idle_memory(&self) -> Measured {
         Measured::single("idle resident memory", self.name, format!("{:.0} MiB", self.idle))
+    }
+
+    /// CPU seconds so far.
+    pub fn cpu(&self) -> f64 {
+        self.process.cpu()
+    }
+
+    /// A figure of this server.
+    pub fn measured(&self, name: &str, times: Vec<Duration>, span: Duration, cpu: f64) -> Measured {
+        Measured::new(name, self.name, times, span, cpu)
+    }
+
+    /// What it holds in memory now.
+    pub fn memory(&self, name: &str) -> Measured {
+        Measured::single(name, self.name, format!("{:.0} MiB", self.process.resident()))
+    }
+
+    /// A run's live stream, which ends with the run.
+    pub async fn listen(
+        &self,
+        run: &str,
+    ) -> impl futures::Stream<Item = reqwest::Result<axum::body::Bytes>> + Unpin + use<> {
+        let request = self
+            .client
+            .get(format!("{}/api/v1/runs/{run}/stream", self.url))
+            .bearer_auth(&self.key);
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+        Box::pin(answer.bytes_stream())
     }
 
     pub async fn ask(&self, method: Method, path: &str, body: Value) -> Value {

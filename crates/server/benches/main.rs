@@ -2,6 +2,7 @@
 //! from the kernel, floors in the same run: a bare axum answer and a bare durable SQL commit. Beside it our share of a model
 //! call, in this process.
 
+mod agents;
 mod floor;
 mod harness;
 mod models;
@@ -51,6 +52,7 @@ async fn measure(target: &Target) -> Vec<Measured> {
     let root = server.tree(&project, 1000).await;
     let task = format!("/api/v1/tasks/{root}");
     let mut rows = vec![server.cold_start(), server.idle_memory()];
+    rows.extend(agents::measure(&server, SPAN).await);
     let loads = [
         Load::new(
             "webhook → set → respond, durable",

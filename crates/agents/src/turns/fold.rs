@@ -6,10 +6,11 @@
 
 use super::prompt;
 use super::shape::{Ask, Close, Open, Opened, Outcome, Plan, PlannedCall, Tally, Turn};
+use crate::stow;
 use crate::view::{CallStatus, Part as Shown, ReplyError, ReplyStop, StopReason};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use synapscale_core::{Actor, ActorKind, Error, Result};
 use synapscale_engine::graph::{RetryPolicy, UnknownOutcome};
 use synapscale_engine::{Act, Child, ChildAsk, ChildCall, Outcome as Became, Unfolding, Wish};
@@ -76,7 +77,8 @@ pub(crate) fn next(step: &Unfolding<'_>, task: &Task) -> Result<Wish> {
         messages: Vec::new(),
         parts: Vec::new(),
     };
-    let mut seen = HashMap::new();
+    // In order: of two calls that go round in circles every look names the same.
+    let mut seen = BTreeMap::new();
     loop {
         let name = format!("t{}", said.tally.turns + 1);
         let Some(became) = step.children.get(&name) else {
@@ -233,7 +235,7 @@ fn close(task: &Task, opened: &Opened, said: Said, ended: &Ended) -> Close {
         Ended::Failed(error) => {
             let told = ReplyError {
                 code: error.code().to_owned(),
-                message: error.message().to_owned(),
+                message: stow::clean_text(error.message().to_owned()),
             };
             (Outcome::Failed, None, Some(told), last_text(&said.messages))
         }
@@ -250,7 +252,7 @@ fn close(task: &Task, opened: &Opened, said: Said, ended: &Ended) -> Close {
         outcome,
         stop,
         error,
-        text,
+        text: stow::clean_text(text),
         messages: messages.into_iter().map(ChatMessage).collect(),
         parts,
     }
@@ -295,7 +297,7 @@ fn standings(
     opened: &Opened,
     turn: &str,
     calls: &[PlannedCall],
-    seen: &mut HashMap<(String, String), u32>,
+    seen: &mut BTreeMap<(String, String), u32>,
 ) -> Result<Vec<Standing>> {
     let mut standings = Vec::with_capacity(calls.len());
     for (index, call) in calls.iter().enumerate() {
@@ -399,7 +401,7 @@ fn over(planned: &PlannedCall, path: &str, status: CallStatus, result: &Value, w
             name: planned.name.clone(),
             arguments: planned.arguments.clone(),
             status,
-            result: result.clone(),
+            result: prompt::shown(result),
             path: path.to_owned(),
         },
         failed: status == CallStatus::Failed,

@@ -5,6 +5,7 @@
 //! with the permissions of whoever started it; and what comes from elsewhere is wrapped and named as such here.
 
 use super::shape::Opened;
+use crate::stow;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use synapscale_core::Error;
@@ -43,7 +44,9 @@ pub(crate) fn mark(run_id: Uuid) -> String {
 pub(crate) fn task(input: &Value, data: Option<&Value>, mark: &str) -> Message {
     let mut text = plain(input);
     if let Some(data) = data {
-        let shown = plain(data).replace(&format!("</data {mark}>"), "");
+        // The mark itself, not the tag: what is taken out must not leave another tag together. The run's id, and so the mark,
+        // is known to every server that the run has called.
+        let shown = plain(data).replace(mark, "*");
         text.push_str(&format!("\n\n<data {mark}>\n{shown}\n</data {mark}>"));
     }
     Message::user(text)
@@ -71,6 +74,17 @@ pub(crate) fn result(tool: &str, result: &Value) -> String {
         text.len()
     );
     json!({ "tool": tool, "cut": note, "result": text.get(..cut) }).to_string()
+}
+
+/// A tool's result as people see it beside the reply: no more than the model reads, so that a reply can always be kept. The
+/// run's step has it whole.
+pub(crate) fn shown(result: &Value) -> Value {
+    if !stow::is_larger(result, MAX_RESULT) {
+        return result.clone();
+    }
+    let text = result.to_string();
+    let cut = text.floor_char_boundary(MAX_RESULT);
+    json!({ "cut": format!("{cut} of {} bytes shown", text.len()), "result": text.get(..cut) })
 }
 
 /// A tool's failure as a model reads it.

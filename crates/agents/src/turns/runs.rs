@@ -4,7 +4,7 @@ use crate::needs::{NewReply, RunStanding, RunState, Turns};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use synapscale_core::Result;
+use synapscale_core::{Actor, ActorKind, Result};
 use synapscale_engine::{Engine, NewRun, RunStatus, Started, whose};
 use synapscale_store::Tx;
 use uuid::Uuid;
@@ -62,7 +62,7 @@ fn standing(status: RunStatus) -> RunStanding {
 /// Starts a run of one of this domain's own graphs, as the caller.
 async fn start(engine: &Engine, tx: &Tx, graph: &Value, input: Value, id: Option<Uuid>) -> Result<Started> {
     let graph_id = engine.put_graph(tx, graph).await?;
-    let (principal, on_behalf_of) = whose(tx.ctx());
+    let (principal, on_behalf_of) = acting(engine, tx).await?;
     let new = NewRun {
         id,
         graph_id,
@@ -75,6 +75,18 @@ async fn start(engine: &Engine, tx: &Tx, graph: &Value, input: Value, id: Option
         correlation: Some(tx.ctx().correlation()),
     };
     engine.start(tx, new).await
+}
+
+/// As whom the run acts. One that an agent starts acts as the agent's own run does: that may act for two, the publisher of
+/// a workflow and whoever started it, and has no more than both may do.
+async fn acting(engine: &Engine, tx: &Tx) -> Result<(Actor, Option<Actor>)> {
+    match (tx.ctx().actor().kind, tx.ctx().origin().run) {
+        (ActorKind::Agent, Some(run)) => {
+            let run = engine.run(tx, run).await?;
+            Ok((run.actor, run.on_behalf_of))
+        }
+        _ => Ok(whose(tx.ctx())),
+    }
 }
 
 /// Starts an agent on a task.

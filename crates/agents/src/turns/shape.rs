@@ -41,6 +41,8 @@ pub(crate) struct Opened {
 pub(crate) struct Ask {
     pub agent_id: Uuid,
     pub spec: AgentSpec,
+    #[serde(with = "as_text")]
+    #[schemars(with = "String")]
     pub messages: Vec<ChatMessage>,
 }
 
@@ -124,10 +126,12 @@ pub(crate) struct Close {
     pub error: Option<ReplyError>,
     pub text: String,
     /// The provider's messages of this reply, for the turns to come.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(with = "as_text")]
+    #[schemars(with = "String")]
     pub messages: Vec<ChatMessage>,
     /// The same for people.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(with = "as_text")]
+    #[schemars(with = "String")]
     pub parts: Vec<Part>,
 }
 
@@ -173,5 +177,22 @@ impl Tally {
     /// What it cost, if all of that is known.
     pub fn cost(&self) -> Option<u64> {
         (self.unknown_costs == 0).then_some(self.cost_nano_usd)
+    }
+}
+
+/// A list as JSON text. The gate bounds the depth and the number of values of what it is given and refuses NUL, which is
+/// for what comes from outside: what models and tools said all together goes over these bounds, and must be kept all the
+/// same.
+mod as_text {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&serde_json::to_string(list).map_err(S::Error::custom)?)
+    }
+
+    pub fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+        serde_json::from_str(&String::deserialize(from)?).map_err(D::Error::custom)
     }
 }

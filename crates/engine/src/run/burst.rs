@@ -6,6 +6,7 @@ use crate::graph::{NodeClass, RetryPolicy, StepKey};
 use crate::nodes::{self, StepOutcome};
 use crate::run::entity::approval;
 use crate::run::events::ApprovalRequested;
+use crate::run::journal;
 use crate::run::model::{ApprovalStatus, RunStatus};
 use crate::run::retry;
 use crate::run::state::{RunState, What};
@@ -213,6 +214,7 @@ pub(crate) async fn ask(
     deadline: DateTime<Utc>,
 ) -> Result<Uuid> {
     let id = new_id();
+    let (title, detail) = (title.replace('\0', "\u{fffd}"), journal::without_nul(detail));
     tx.emit(NewEvent::new(
         "approval",
         id,

@@ -73,7 +73,10 @@ async fn data(tx: &Tx, row: &Row) -> Result<Value> {
         },
     };
     data.call.clone_from(&row.call);
-    serde_json::to_value(data).map_err(Error::internal)
+    // What models and pages say is in calls and errors too.
+    serde_json::to_value(data)
+        .map(without_nul)
+        .map_err(Error::internal)
 }
 
 /// Reads a run's rows in order, blobs and all.
@@ -160,6 +163,23 @@ fn holds_nul(value: &Value) -> bool {
         Value::Object(map) => map
             .iter()
             .any(|(key, item)| key.contains('\0') || holds_nul(item)),
+    }
+}
+
+/// The same with a mark in place of each NUL, which PostgreSQL takes in no JSON.
+pub(crate) fn without_nul(value: Value) -> Value {
+    let clean = |text: String| match text.contains('\0') {
+        true => text.replace('\0', "\u{fffd}"),
+        false => text,
+    };
+    match value {
+        Value::String(text) => Value::String(clean(text)),
+        Value::Array(items) => items.into_iter().map(without_nul).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, item)| (clean(key), without_nul(item)))
+            .collect(),
+        other => other,
     }
 }
 

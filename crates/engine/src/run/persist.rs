@@ -191,6 +191,7 @@ fn response(state: &RunState) -> Option<Value> {
         .response
         .as_ref()
         .and_then(|response| serde_json::to_value(response).ok())
+        .map(journal::without_nul)
 }
 
 fn finished_at(state: &RunState, tx: &Tx) -> Option<DateTime<Utc>> {

@@ -12,7 +12,7 @@ use crate::run::views;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use synapscale_core::{Ctx, Error, NewEvent, Result, TenantId, new_id};
+use synapscale_core::{Ctx, Error, ErrorKind, NewEvent, Result, TenantId, new_id};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait};
 use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder};
 use synapscale_store::{Scoped, Tx};
@@ -68,6 +68,11 @@ impl Engine {
         approve: bool,
         comment: Option<String>,
     ) -> Result<ApprovalView> {
+        // Else an agent would start a workflow that approves what the agent asks.
+        if tx.ctx().origin().run.is_some() {
+            let words = "An approval is a person's word: no step of a run decides one.";
+            return Err(Error::new(ErrorKind::Forbidden, "forbidden", words));
+        }
         let row = views::approval_row(tx, approval_id).await?;
         let now = tx.ctx().clock().now();
         let status = if approve {

@@ -414,5 +414,5 @@ impl RunState {
 
 /// An error as expressions and the API see it.
 pub(crate) fn error_value(error: &Error) -> Value {
-    serde_json::to_value(error).unwrap_or_default()
+    crate::run::journal::without_nul(serde_json::to_value(error).unwrap_or_default())
 }

@@ -87,7 +87,7 @@ pub(crate) async fn step(
     let now = ctx.clock().now();
     if key.child_name().is_some() {
         return match child(engine, state, &key, now) {
-            Ok(child) => begin(engine, tx, ctx, state, key, &child, holds).await,
+            Ok(child) => begin(engine, tx, ctx, state, key, &child, now, holds).await,
             Err(error) => {
                 fail_child(state, key, error, now);
                 Ok(true)
@@ -131,7 +131,7 @@ pub(crate) async fn step(
         return Ok(true);
     }
     for (child_key, child) in fresh {
-        if !begin(engine, tx, ctx, state, child_key, &child, holds).await? {
+        if !begin(engine, tx, ctx, state, child_key, &child, now, holds).await? {
             state.ready.push_front(key);
             return Ok(false);
         }
@@ -139,6 +139,8 @@ pub(crate) async fn step(
     Ok(true)
 }
 
+/// `now` is the time of the look that wanted the child: the first child's is what all later looks see.
+#[allow(clippy::too_many_arguments, reason = "the burst's own state, handed on")]
 async fn begin(
     engine: &Engine,
     tx: &Tx,
@@ -146,11 +148,14 @@ async fn begin(
     state: &mut RunState,
     key: StepKey,
     child: &Arc<Child>,
+    now: DateTime<Utc>,
     holds: bool,
 ) -> Result<bool> {
     match &child.act {
-        Act::Ask(wanted) => question(engine, tx, ctx, state, key, wanted).await.map(|()| true),
-        Act::Call(wanted) => call(engine, tx, ctx, state, key, child, wanted, holds).await,
+        Act::Ask(wanted) => question(engine, tx, ctx, state, key, wanted, now)
+            .await
+            .map(|()| true),
+        Act::Call(wanted) => call(engine, tx, ctx, state, key, child, wanted, now, holds).await,
     }
 }
 
@@ -163,9 +168,9 @@ async fn call(
     key: StepKey,
     child: &Arc<Child>,
     wanted: &ChildCall,
+    now: DateTime<Utc>,
     holds: bool,
 ) -> Result<bool> {
-    let now = ctx.clock().now();
     let attempt = state.next_attempt(&key);
     let acting = actor_ctx(ctx, wanted.actor);
     let called = nodes::call_inside(engine, tx, &acting, &wanted.operation, &wanted.input).await;
@@ -219,8 +224,8 @@ async fn question(
     state: &mut RunState,
     key: StepKey,
     wanted: &ChildAsk,
+    now: DateTime<Utc>,
 ) -> Result<()> {
-    let now = ctx.clock().now();
     let attempt = state.next_attempt(&key);
     let mut detail = wanted.detail.clone();
     if let Some((operation, input)) = &wanted.preview {

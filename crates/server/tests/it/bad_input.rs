@@ -152,17 +152,10 @@ db_test! {
 
     async fn a_flood_is_told_to_wait(db: TestDb) {
         let server = Server::fresh(db).await;
-        let applied = server.apply(json!({
-            "name": "flooded",
-            "nodes": {
-                "hook": { "kind": "trigger.webhook@1", "with": { "scheme": "none" } },
-                "answer": { "kind": "respond@1", "after": "hook", "with": { "body": { "ok": true } } },
-            },
-        }))
-        .await;
-        let path = applied["hooks"][0]["url_path"].as_str().expect("a path").to_owned();
-        let calls = (0..3000).map(|_| {
-            server.anonymous(Method::POST, &path).header("content-type", "application/json").body("{}").send()
+        // The dearest class has the smallest bucket: even a slow machine overruns it.
+        let calls = (0..400).map(|_| {
+            let body = serde_json::json!({ "email": "nobody@example.com", "password": "guess" });
+            server.anonymous(Method::POST, "/api/v1/auth/token").json(&body).send()
         });
         use futures::StreamExt;
         let statuses: Vec<u16> = futures::stream::iter(calls)
@@ -171,8 +164,9 @@ db_test! {
             .collect()
             .await;
         let limited = statuses.iter().filter(|status| **status == 429).count();
-        assert!(limited > 0, "nobody was limited");
-        assert!(statuses.iter().all(|status| [200, 429, 503].contains(status)));
+        assert!(limited > 300, "only {limited} were limited");
+        assert!(statuses.iter().all(|status| [401, 429, 503].contains(status)), "{statuses:?}");
+        // Who called for nothing is not in the way of who has a key.
         server.get("/api/v1/me").await;
     }
 }

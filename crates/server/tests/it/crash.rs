@@ -135,7 +135,15 @@ db_test! {
             let clients = futures::future::join_all(clients);
             // A spread of moments that is the same in each run of the test.
             let moment = Duration::from_millis(20 + (kill as u64 * 37) % 190);
+            let known = seen.lock().expect("seen").runs.len();
             let death = async {
+                // On a slow machine too there is something to lose.
+                for _ in 0..1_000 {
+                    if seen.lock().expect("seen").runs.len() > known + 1 {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
                 tokio::time::sleep(moment).await;
                 server.kill().await;
             };
