@@ -81,6 +81,8 @@ struct Inner {
     heartbeat: AtomicI64,
     /// Who waits here for a run that is a single call.
     directs: Directs,
+    /// Runs in hand and their outside calls.
+    tasks: TaskTracker,
 }
 
 /// The engine's own kinds of nodes, and those registered with it.
@@ -146,6 +148,7 @@ impl Engine {
             arrivals: tokio::sync::Mutex::new(Some(arrivals)),
             heartbeat: AtomicI64::new(0),
             directs: Directs::default(),
+            tasks: TaskTracker::new(),
         }));
         gate.set_external(Arc::new(Runner::of(&engine)));
         engine
@@ -306,6 +309,11 @@ impl Engine {
         (last > 0).then_some(now_ms - last)
     }
 
+    /// What the worker waits for before it ends.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
     /// Runs runs until `shutdown`, then finishes what is between two commits and returns.
     ///
     /// # Errors
@@ -314,7 +322,7 @@ impl Engine {
         let taken = self.0.arrivals.lock().await.take();
         let mut arrivals = taken.ok_or_else(|| Error::internal("the worker is already at work"))?;
         claim::recover(self).await?;
-        let tasks = TaskTracker::new();
+        let tasks = self.tasks();
         let mut wake = self.store().watch(RUNS);
         loop {
             self.0

@@ -178,7 +178,10 @@ async fn go(
             _ = wake.changed() => look = signal::waiting(engine, &state).await.unwrap_or(true),
             () = tokio::time::sleep_until(beat) => look = true,
             // Outside calls are dropped; they are journalled as started, and the next worker knows.
-            () = shutdown.cancelled() => return signal::give_back(engine, &state, epoch).await,
+            () = shutdown.cancelled() => {
+                calls.clear();
+                return signal::give_back(engine, &state, epoch).await;
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synapscale_core::{Ctx, Error, ErrorKind, Result};
 use synapscale_ops::Sink;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 /// No outside call takes longer, whatever the node says.
@@ -23,10 +24,37 @@ const LONGEST_CALL: Duration = Duration::from_secs(3600);
 /// How long an outside call may take if the node does not say.
 const USUAL_CALL: Duration = Duration::from_secs(300);
 
-/// Begins the call of a step whose `started` row has been committed.
+/// Begins the call of a step whose `started` row has been committed. It goes on while nobody waits for it: a call that
+/// stood still would hold its database connection, and the commits it stands still for need one. Dropped, it ends.
 pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFuture<'static, Arrival> {
-    let (engine, state) = (engine.clone(), state.clone());
     let attempt = state.attempts.get(&key).copied().unwrap_or(1);
+    let task = AbortOnDropHandle::new(engine.tasks().spawn(arrive(engine, state, key.clone(), attempt)));
+    async move {
+        match task.await {
+            Ok(arrival) => arrival,
+            Err(ended) if ended.is_panic() => Arrival {
+                key,
+                attempt,
+                outcome: Err(Error::internal("a call panicked")),
+                took: Duration::ZERO,
+                ask: false,
+                again: false,
+            },
+            // The runtime goes down: as with any death, the next worker finds the call journalled as started.
+            Err(_) => std::future::pending().await,
+        }
+    }
+    .boxed()
+}
+
+/// Makes a call, and tells what came of it.
+fn arrive(
+    engine: &Engine,
+    state: &RunState,
+    key: StepKey,
+    attempt: i64,
+) -> impl Future<Output = Arrival> + use<> {
+    let (engine, state) = (engine.clone(), state.clone());
     let span = spans::call(&state, &key, attempt);
     async move {
         let began = Instant::now();
@@ -52,7 +80,6 @@ pub(crate) fn launch(engine: &Engine, state: &RunState, key: StepKey) -> BoxFutu
             again: false,
         }
     }
-    .boxed()
 }
 
 async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value> {

@@ -242,6 +242,8 @@ impl Server {
     /// Waits until a run has ended.
     pub async fn ended(&self, run_id: &str) -> Value {
         let began = Instant::now();
+        // Shorter at first: most runs are quick, and many that are waited for at once are not to be a flood.
+        let mut pause = Duration::from_millis(20);
         loop {
             let run = self.get(&format!("/api/v1/runs/{run_id}")).await;
             let status = run["status"].as_str().unwrap_or_default().to_owned();
@@ -252,7 +254,8 @@ impl Server {
                 began.elapsed() < Duration::from_secs(60),
                 "the run never ended: {run}"
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(Duration::from_millis(500));
         }
     }
 }

@@ -88,7 +88,7 @@ impl StandIn {
         *self.shared.script.lock().expect("the script") = script;
     }
 
-    /// While down, it resets each new connection.
+    /// While down, it resets each new connection, and each old one at its next request.
     pub fn set_down(&self, down: bool) {
         self.shared.down.store(down, Ordering::SeqCst);
     }

@@ -119,6 +119,10 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
             headers,
             body,
         } = raw;
+        if shared.down.load(Ordering::SeqCst) {
+            connection.reset();
+            return;
+        }
         let request = ReceivedRequest::new(method, path, headers, body);
         let request = shared.ledger.enter(request);
         let planned = respond_or_tell(&request, &shared);
