@@ -4,7 +4,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ALLOW } from "./support/chat";
+import { Model } from "./support/model";
 import { PLACES, settled, visit } from "./support/pages";
 import { type Seeded, seed } from "./support/seed";
 import { ROOT } from "./support/server";
@@ -15,14 +17,17 @@ const SHOTS = fileURLToPath(new URL("shots/", import.meta.url));
 const PICTURE = join(ROOT, "docs/images/dashboard.png");
 const WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"];
 
-const on = stage("looks");
+const on = stage("looks", ALLOW);
+let model: Model;
 let seeded: Seeded;
 beforeAll(async () => {
   mkdirSync(SHOTS, { recursive: true });
   // First: the link that is seeded makes the one before it useless.
   await on.signIn();
-  seeded = await seed(on.server);
+  model = await Model.start();
+  seeded = await seed(on.server, model);
 });
+afterAll(() => model?.stop());
 
 interface Finding {
   id: string;

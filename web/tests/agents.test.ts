@@ -5,7 +5,7 @@ import { effectsOf } from "@/api/live/effects";
 import { draftOf, readDraft, schemaFault, wrongOf } from "@/lib/agent-draft";
 import { byPath, type ChildStep, childWord, depthOf, isChild, spentOf, turnOf } from "@/lib/agent-steps";
 import { addChunks, type Chunk, type ChunkFrame } from "@/lib/live-turns";
-import { branchOf, brief, patchSetOf, replyParts } from "@/lib/reply";
+import { branchOf, brief, patchSetOf, replyParts, waitOf } from "@/lib/reply";
 import { specChanges } from "@/lib/spec-diff";
 import { type MessagePages, replacedFrom, spokenTo, stopWords, threadOf, withNewest } from "@/lib/thread";
 import { bars, unfolded } from "@/lib/timeline";
@@ -221,9 +221,20 @@ it("is spoken in whole sentences", () => {
   expect(stopWords({ reason: "cost", detail: null })).toContain("cost");
 });
 
+it("waits for a person, or for the next try", () => {
+  const again = { status: "waiting", wait_until: "2026-11-21T12:00:00Z", error: { message: "It broke." } } as const;
+  expect(waitOf([child("t1", { status: "running" })])).toBeUndefined();
+  expect(waitOf([child("t1.c0.ask", { status: "waiting" })])).toEqual({ for: "person" });
+  expect(waitOf([child("t1", again)])).toEqual({ for: "try", at: again.wait_until, message: "It broke." });
+});
+
 describe("steps inside of a step", () => {
   it("are known by their path", () => {
     expect(["t1", "t1.c0", "t1.c0.ask", "3.t12.c1"].map((path) => isChild({ path }))).toEqual([true, true, true, true]);
+    expect(["open", "close", "3.open"].map((path) => isChild({ path }))).toEqual([true, true, true]);
+    expect(
+      [{ path: "close" }, { path: "t2" }, { path: "t1" }, { path: "open" }].toSorted(byPath).map(({ path }) => path),
+    ).toEqual(["open", "t1", "t2", "close"]);
     expect(["", "3", "1.2", "test", "t"].map((path) => isChild({ path }))).toEqual(Array(5).fill(false));
     expect([turnOf("t12.c1"), turnOf("2.t3"), turnOf("")]).toEqual([12, 3, undefined]);
     expect(["", "t1", "t1.c0", "t1.c0.ask"].map(depthOf)).toEqual([0, 1, 2, 3]);
@@ -233,6 +244,8 @@ describe("steps inside of a step", () => {
     expect(childWord(child("t2.c0", { call: { operation: "tasks.list" } }))).toBe("tasks.list");
     expect(childWord(child("t2.c0.ask"))).toBe("Asks a person");
     expect(spentOf({ usage: { input: 1, output: 2 }, cost_nano_usd: null })).toMatchObject({ input: 1, cost: null });
+    const turn = { input_tokens: 173, output_tokens: 27, cost_nano_usd: null, model: "m" };
+    expect(spentOf(turn)).toEqual({ input: 173, output: 27, cost: null, model: "m" });
     expect(spentOf({ items: [] })).toBeUndefined();
   });
 

@@ -35,6 +35,35 @@ export const PLACES: Place[] = [
   { name: "event", at: () => "/events", do: (page) => page.getByRole("row").nth(1).click() },
   { name: "operations", at: () => "/operations" },
   { name: "operation", at: () => "/operations/tasks.create" },
+  { name: "models", at: () => "/models" },
+  { name: "models-new", at: () => "/models?provider=new" },
+  {
+    name: "models-provider",
+    at: ({ provider }) => `/models?provider=${provider}`,
+    do: (page) => press(page, "Test now"),
+  },
+  { name: "models-routes", at: () => "/models/routes" },
+  { name: "models-route", at: () => "/models/routes", do: (page) => page.getByRole("row").nth(1).click() },
+  { name: "models-route-new", at: () => "/models/routes?route=new" },
+  { name: "models-known", at: () => "/models/known" },
+  { name: "models-usage", at: () => "/models/usage?measure=tokens" },
+  { name: "models-usage-table", at: () => "/models/usage?by=model&table=true" },
+  { name: "models-try", at: () => "/models/try", do: ask },
+  { name: "agents", at: () => "/agents" },
+  { name: "agent", at: ({ agent }) => `/agents/${agent}` },
+  { name: "agent-versions", at: ({ agent }) => `/agents/${agent}?view=versions` },
+  { name: "agent-figures", at: ({ agent }) => `/agents/${agent}?view=figures` },
+  { name: "agent-chats", at: ({ agent }) => `/agents/${agent}?view=chats` },
+  { name: "agent-new", at: () => "/agents/new", do: (page) => page.getByLabel("Search operations").fill("patches") },
+  { name: "chats", at: () => "/chat" },
+  { name: "chats-archived", at: () => "/chat?archived=true" },
+  { name: "chat", at: ({ chats }) => chats.done, do: unfold },
+  { name: "chat-asks", at: ({ chats }) => chats.asks },
+  { name: "chat-failed", at: ({ chats }) => chats.failed },
+  { name: "chat-empty", at: ({ chats }) => chats.empty },
+  { name: "chat-edit", at: ({ chats }) => chats.done, do: edit },
+  { name: "chat-people", at: ({ chats }) => chats.done, do: (page) => press(page, "Who takes part") },
+  { name: "run-agent", at: ({ summed }) => `/runs/${summed}?step=sum_up` },
   { name: "settings", at: () => "/settings" },
   { name: "settings-workspace", at: () => "/settings/workspace" },
   { name: "settings-members", at: () => "/settings/members" },
@@ -56,6 +85,21 @@ export const PLACES: Place[] = [
 ];
 
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
+
+/** What a call of a tool was given and gave. */
+function unfold(page: Page) {
+  return page.locator(".tool-row", { hasText: "patches.apply" }).click();
+}
+
+function edit(page: Page) {
+  return page.getByRole("button", { name: "Change and send again" }).last().click();
+}
+
+async function ask(page: Page) {
+  await page.getByLabel("Question").fill("Say hello");
+  await press(page, "Ask");
+  await page.getByText("Answered by").waitFor();
+}
 
 /** Waits until nothing on the page is still on its way. */
 export async function settled(page: Page) {

@@ -1,4 +1,6 @@
 // A workspace as a small team would have it: projects, tasks, people, workflows, runs of every kind.
+import { seedChats } from "./chat";
+import type { Model } from "./model";
 import type { Server } from "./server";
 import { applyTriage, deliver } from "./triage";
 import { until } from "./until";
@@ -12,6 +14,12 @@ interface Seeded {
   approval: string;
   /** Another one-time link of the owner's. */
   link: string;
+  agent: string;
+  /** The paths of conversations. */
+  chats: { done: string; asks: string; failed: string; empty: string };
+  provider: string;
+  /** A run with an agent in it. */
+  summed: string;
 }
 
 export type { Seeded };
@@ -136,6 +144,23 @@ export const PATIENT = {
   },
 };
 
+/** An agent among the nodes of a workflow. */
+export const SUMMARY = {
+  name: "daily-summary",
+  title: "Daily summary",
+  description: "Reads what is open, and has it summed up.",
+  nodes: {
+    start: { kind: "trigger.manual@1" },
+    open: { kind: "operation@1", after: "start", with: { operation: "tasks.list", input: { limit: 5 } } },
+    sum_up: {
+      kind: "agent@1",
+      after: "open",
+      with: { agent: "scribe", input: "Sum up the tasks.", data: "{{ nodes.open.output.items }}" },
+    },
+    done: { kind: "set@1", after: "sum_up", with: { text: "{{ nodes.sum_up.output.text }}" } },
+  },
+};
+
 export async function apply(server: Server, file: { name: string }) {
   await server.api("PUT", `/workflows/${file.name}`, { file });
 }
@@ -186,7 +211,7 @@ async function work(server: Server): Promise<{ project: string; task: string }> 
   return { project, task: made.temp_ids.t0 ?? "" };
 }
 
-export async function seed(server: Server): Promise<Seeded> {
+export async function seed(server: Server, model: Model): Promise<Seeded> {
   await people(server);
   const { project, task } = await work(server);
   const hook = await applyTriage(server);
@@ -210,8 +235,22 @@ export async function seed(server: Server): Promise<Seeded> {
   const { run: waiting } = await deliver(server, hook, "closed");
   await came(server, waiting, "waiting");
   await came(server, customers, "waiting");
+  const talks = await seedChats(server, model);
+  await apply(server, SUMMARY);
+  const summed = await run(server, SUMMARY.name);
+  await came(server, summed, "succeeded");
   const { items } = await server.api<{ items: Row[] }>("GET", `/approvals?run_id=${waiting}`);
   const { url: link } = JSON.parse(server.command("admin", "owner-link", "--json")) as { url: string };
   const address = link.replace(/^https?:\/\/[^/]+/, "");
-  return { project, task, opened: opened.run, waiting, failed, approval: items[0]?.id ?? "", link: address };
+  return {
+    project,
+    task,
+    opened: opened.run,
+    waiting,
+    failed,
+    approval: items[0]?.id ?? "",
+    link: address,
+    summed,
+    ...talks,
+  };
 }

@@ -1,4 +1,5 @@
-// What an agent did inside of its step: turns (`t1`), calls of tools (`t1.c0`) and questions (`t1.c0.ask`).
+// What an agent did inside of its step: its beginning (`open`), turns (`t1`), calls of tools (`t1.c0`), questions
+// (`t1.c0.ask`) and its end (`close`).
 import type { Step } from "@/api/types";
 
 export type ChildStep = Step;
@@ -9,7 +10,7 @@ export function callOf(step: Step): { operation: string; input?: unknown } | und
   return typeof call?.operation === "string" ? { operation: call.operation, input: call.input } : undefined;
 }
 
-const CHILD = /(?:^|[./])t\d+(?:[./]|$)/;
+const CHILD = /(?:^|[./])(?:t\d+(?:[./]|$)|(?:open|close)$)/;
 
 export function isChild(step: Pick<Step, "path">): boolean {
   return CHILD.test(step.path);
@@ -24,23 +25,23 @@ export function turnOf(path: string): number | undefined {
 /** How deep below its node: a turn 1, a call 2, a question 3. */
 export function depthOf(path: string): number {
   if (!CHILD.test(path)) return 0;
-  return path
-    .slice(path.search(/(?:^|[./])t\d+/))
-    .replace(/^[./]/, "")
-    .split(".").length;
+  return path.slice(path.search(CHILD)).replace(/^[./]/, "").split(".").length;
 }
 
 /** What a child did, in words. */
 export function childWord(step: ChildStep): string {
   const call = /\.c(\d+)/.exec(step.path);
   if (step.path.endsWith(".ask")) return "Asks a person";
+  const edge = /(open|close)$/.exec(step.path)?.[1];
+  if (edge) return edge === "open" ? "Begins" : "Ends";
   if (call) return callOf(step)?.operation ?? `Call ${Number(call[1]) + 1}`;
   return `Turn ${turnOf(step.path) ?? ""}`.trim();
 }
 
 /** In the order of the turns and calls, as numbers rather than as text. */
 export function byPath(a: Pick<Step, "path">, b: Pick<Step, "path">): number {
-  return a.path.localeCompare(b.path, "en", { numeric: true });
+  const place = ({ path }: Pick<Step, "path">) => (path.endsWith("open") ? 0 : path.endsWith("close") ? 2 : 1);
+  return place(a) - place(b) || a.path.localeCompare(b.path, "en", { numeric: true });
 }
 
 export interface Spent {
@@ -50,11 +51,12 @@ export interface Spent {
   model?: string;
 }
 
-/** Tokens and cost that a step's output tells of. */
+/** Tokens and cost that a step's output tells of: an agent's in `usage`, a turn's beside its other fields. */
 export function spentOf(output: unknown): Spent | undefined {
   if (typeof output !== "object" || output === null) return undefined;
-  const { usage, cost_nano_usd, model } = output as Record<string, unknown>;
-  const tokens = (typeof usage === "object" && usage !== null ? usage : {}) as Record<string, unknown>;
+  const { usage, cost_nano_usd, model, input_tokens, output_tokens } = output as Record<string, unknown>;
+  const told = typeof usage === "object" && usage !== null ? usage : { input: input_tokens, output: output_tokens };
+  const tokens = told as Record<string, unknown>;
   if (typeof usage !== "object" && cost_nano_usd === undefined) return undefined;
   const number = (value: unknown) => (typeof value === "number" ? value : null);
   return {

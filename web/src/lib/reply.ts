@@ -133,6 +133,20 @@ function turnParts(turn: Said, own: readonly ChildStep[], nameOf: (name: string)
   return [...parts, ...calls.filter((call) => !found.has(call.path)).map((call) => toolPart(call, own))];
 }
 
+/** What keeps a reply waiting: a person, or the next try of a call that failed. */
+export function waitOf(
+  steps: readonly ChildStep[],
+): { for: "person" } | { for: "try"; at: string; message?: string } | undefined {
+  for (const step of steps) {
+    if (!isChild(step) || step.status !== "waiting") continue;
+    if (step.path.endsWith(".ask")) return { for: "person" };
+    const message = (step.error as { message?: unknown } | null)?.message;
+    if (step.wait_until)
+      return { for: "try", at: step.wait_until, message: typeof message === "string" ? message : undefined };
+  }
+  return undefined;
+}
+
 function tryJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

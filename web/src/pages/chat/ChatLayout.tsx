@@ -8,16 +8,18 @@ import "./chat.css";
 export function ChatLayout() {
   const { conversationId } = useParams({ strict: false });
   const narrow = useMedia(NARROW);
-  if (narrow && conversationId) return <Outlet />;
   return (
     <div className="split">
-      <section className={narrow ? "chat-side alone" : "chat-side"} aria-label="Conversations">
-        <div className="page-head">
-          <h1>Chat</h1>
-          <NewTalk />
-        </div>
-        <ConversationList current={conversationId} filterable />
-      </section>
+      {/* One tree at any width: what is being typed beside it stays when a tablet is turned. */}
+      {!(narrow && conversationId) && (
+        <section className={narrow ? "chat-side alone" : "chat-side"} aria-label="Conversations">
+          <div className="page-head">
+            <h1>Chat</h1>
+            <NewTalk />
+          </div>
+          <ConversationList current={conversationId} filterable />
+        </section>
+      )}
       {(!narrow || conversationId) && <Outlet />}
     </div>
   );

@@ -6,6 +6,7 @@ import {
   ChevronLeft,
   ChevronRight,
   Copy,
+  Hourglass,
   OctagonAlert,
   OctagonMinus,
   Pencil,
@@ -18,7 +19,7 @@ import type { Approval } from "@/api/types";
 import type { ChildStep } from "@/lib/agent-steps";
 import type { LiveTurns } from "@/lib/live-turns";
 import { compact, usd } from "@/lib/money";
-import { branchOf, isGoing, type ReplyPart, replyParts } from "@/lib/reply";
+import { branchOf, isGoing, type ReplyPart, replyParts, waitOf } from "@/lib/reply";
 import { stopWords } from "@/lib/thread";
 import { between, duration } from "@/lib/time";
 import { useNameOf } from "@/pages/agents/queries";
@@ -154,7 +155,8 @@ function Reply({ message, agent, last, live, talking, busy }: MessageProps) {
   const parts = useMemo(() => replyParts(message, turns, steps, nameOf), [message, turns, steps, nameOf]);
   const going = isGoing(message);
   const text = message.text || parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n\n");
-  const quiet = going && approvals.length === 0 && parts.at(-1)?.type !== "text";
+  const wait = going ? waitOf(steps) : undefined;
+  const quiet = going && !wait && approvals.length === 0 && parts.at(-1)?.type !== "text";
   return (
     <article className="message reply" aria-label={`${agent} answers`} aria-busy={going}>
       <div className="message-who">
@@ -177,8 +179,14 @@ function Reply({ message, agent, last, live, talking, busy }: MessageProps) {
           </div>
         </section>
       ))}
-      {going && message.status === "waiting" && approvals.length === 0 && (
-        <p className="muted">It waits for somebody's decision.</p>
+      {wait?.for === "person" && approvals.length === 0 && <p className="muted">It waits for somebody's decision.</p>}
+      {wait?.for === "try" && (
+        <p className="message-end tone-wait">
+          <Hourglass aria-hidden size={15} />
+          <span>
+            {wait.message ?? "A call failed."} It is tried again <Time at={wait.at} />.
+          </span>
+        </p>
       )}
       {message.status === "stopped" && (
         <p className="message-end tone-halt">

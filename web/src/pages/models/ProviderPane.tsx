@@ -267,7 +267,7 @@ function TestBox({ provider }: { provider: Provider }) {
         <p className="muted">
           {provider.models_at ? (
             <>
-              Told of {provider.models} models <Time at={provider.models_at} />.
+              Told of {provider.models} {provider.models === 1 ? "model" : "models"} <Time at={provider.models_at} />.
             </>
           ) : (
             "It was not tested yet."
@@ -302,7 +302,9 @@ function Result({ test }: { test: ProviderTest }) {
       <div className="stack grow">
         <div>
           <strong>It answers</strong>, in {duration(test.took_ms)},{" "}
-          {test.by === "models" ? `and has ${test.models.length} models.` : "by its default model."}
+          {test.by === "models"
+            ? `and has ${test.models.length} ${test.models.length === 1 ? "model" : "models"}.`
+            : "by its default model."}
         </div>
         <div className="bar wrap models-chips">
           {(all ? test.models : test.models.slice(0, MOST_MODELS)).map((model) => (

@@ -195,7 +195,7 @@ function Tested({ provider }: { provider: Provider }) {
   if (!provider.models_at) return <span className="faint">not yet</span>;
   return (
     <span className="muted clip">
-      <Time at={provider.models_at} />, {provider.models} models
+      <Time at={provider.models_at} />, {provider.models} {provider.models === 1 ? "model" : "models"}
     </span>
   );
 }

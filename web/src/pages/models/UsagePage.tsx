@@ -131,10 +131,13 @@ function Totals({ sums }: { sums: readonly UsageSum[] }) {
   return (
     <dl className="usage-totals">
       <div>
-        <dt>{total.unknown_costs ? "Known cost" : "Cost"}</dt>
+        <dt>{total.unknown_costs && total.cost_nano_usd !== null ? "Known cost" : "Cost"}</dt>
         <dd>{usd(total.cost_nano_usd ?? (total.unknown_costs ? null : 0))}</dd>
         {total.unknown_costs > 0 && (
-          <dd className="tone-wait">and {total.unknown_costs.toLocaleString()} calls of unknown cost</dd>
+          <dd className="tone-wait">
+            {total.cost_nano_usd === null ? "" : "and "}
+            {total.unknown_costs.toLocaleString()} {total.unknown_costs === 1 ? "call" : "calls"} of unknown cost
+          </dd>
         )}
       </div>
       <div>

@@ -178,7 +178,7 @@ export function AgentOf({ output }: { output: Step["output"] }) {
 /** The conversation that a run answers in, if its input names one. */
 export function TalkOf({ run }: { run: Run }) {
   const { conversation_id, agent_id, agent } = (run.input ?? {}) as Record<string, unknown>;
-  const agentId = typeof agent_id === "string" ? agent_id : (agent as { id?: unknown } | null)?.id;
+  const agentId = [agent_id, agent, (agent as { id?: unknown } | null)?.id].find((id) => typeof id === "string");
   if (typeof conversation_id !== "string") return null;
   return (
     <>
