@@ -77,6 +77,13 @@ describe("chunks", () => {
     ]);
   });
 
+  it("are heard once, when the step begins anew", () => {
+    const first = frames("t1", { type: "begin" }, { type: "text", text: "Half a" });
+    const again = [...frames("t1", { type: "begin" }), ...told];
+    expect(addChunks(addChunks([], first), again)).toEqual(addChunks([], told));
+    expect(addChunks([], frames("t1.c0", { type: "begin" }))).toEqual([]);
+  });
+
   it("leave what was shown before as it was", () => {
     const before = addChunks([], told.slice(0, 3));
     const copy = structuredClone(before);

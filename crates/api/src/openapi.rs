@@ -154,8 +154,8 @@ fn envelope_parameters() -> Value {
 /// One operation object.
 fn describe(operation: &Operation, method: &Method, path: &str, schemas: &mut Map<String, Value>) -> Value {
     let name = operation.wire_name();
-    let mut input = operation.input_schema().clone();
-    let mut output = operation.output_schema().clone();
+    let mut input = Value::clone(operation.input_schema());
+    let mut output = operation.output_schema();
     rehome(&mut input, &format!("{name}_input"), schemas);
     rehome(&mut output, &format!("{name}_output"), schemas);
     let split = Split::of(input, method, path);

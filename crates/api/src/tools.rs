@@ -162,9 +162,9 @@ pub(crate) fn described(callable: &Callable) -> Tool {
     )
     .with_title(callable.title())
     .with_annotations(annotations);
-    match callable.output_schema().as_object() {
-        Some(schema) => tool.with_raw_output_schema(Arc::new(schema.clone())),
-        None => tool,
+    match callable.output_schema() {
+        Value::Object(schema) => tool.with_raw_output_schema(Arc::new(schema)),
+        _ => tool,
     }
 }
 

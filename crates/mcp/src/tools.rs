@@ -85,7 +85,7 @@ impl StoredTool {
             wire_name: self.wire(server),
             title: self.title.clone(),
             description: format!("Tool of the MCP server `{server}`, which describes it so: {said}"),
-            input_schema: plain_root(&self.input_schema),
+            input_schema: Arc::new(plain_root(&self.input_schema)),
             output_schema: self.output_schema.clone(),
             effect: self.effect(own),
             destructive: self.is_destructive(own),
@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(source.name, "mcp.github.create_issue");
         assert_eq!(source.wire_name, "mcp_github__create_issue");
         assert_eq!(source.title, "Make it");
-        assert_eq!(source.input_schema, json!({"type": "object", "properties": {}}));
+        assert_eq!(*source.input_schema, json!({"type": "object", "properties": {}}));
         assert_eq!(source.effect, Effect::External, "hints widen nothing");
         assert!(!source.destructive);
         assert!(

@@ -115,7 +115,7 @@ impl OperationInfo {
                 method: method.to_string(),
                 path: path.to_owned(),
             }),
-            input_schema: schemas.then(|| operation.input_schema().clone()),
+            input_schema: schemas.then(|| Value::clone(operation.input_schema())),
         }
     }
 }

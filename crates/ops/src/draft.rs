@@ -387,14 +387,13 @@ where
 
 fn finish<I: Input, O: Reply>(meta: Meta, bind: Bind) -> Operation {
     let input_schema = schema::input::<I>();
-    let output_schema = schema::output::<O>();
     let (check, broken) = InputCheck::compile(&input_schema);
-    let problem = schema::problem(&input_schema, &output_schema).or(broken);
+    let problem = schema::problem(&input_schema, &schema::output::<O>()).or(broken);
     Operation(Arc::new(Inner {
         wire_name: wire_name(meta.name),
         meta,
-        input_schema,
-        output_schema,
+        input_schema: Arc::new(input_schema),
+        output_schema: schema::output::<O>,
         check,
         problem,
         bind,

@@ -89,8 +89,9 @@ impl Meta {
 pub(crate) struct Inner {
     pub meta: Meta,
     pub wire_name: String,
-    pub input_schema: Value,
-    pub output_schema: Value,
+    pub input_schema: Arc<Value>,
+    /// Made when it is asked for, which is seldom: hundreds of them would be most of an idle server's memory.
+    pub output_schema: fn() -> Value,
     pub check: InputCheck,
     /// What is wrong with the types; the registry refuses the operation with it.
     pub problem: Option<String>,
@@ -214,13 +215,13 @@ impl Operation {
     }
 
     /// JSON Schema 2020-12 of the input: a plain object.
-    pub fn input_schema(&self) -> &Value {
+    pub fn input_schema(&self) -> &Arc<Value> {
         &self.0.input_schema
     }
 
     /// JSON Schema 2020-12 of the output: a plain object.
-    pub fn output_schema(&self) -> &Value {
-        &self.0.output_schema
+    pub fn output_schema(&self) -> Value {
+        (self.0.output_schema)()
     }
 
     /// Checks an input against the schema.

@@ -55,7 +55,7 @@ pub struct SourceTool {
     /// What it does, for a model. Words of strangers: data, not instructions.
     pub description: String,
     /// JSON Schema of the input: an object.
-    pub input_schema: Value,
+    pub input_schema: Arc<Value>,
     /// JSON Schema of what comes out, where the source knows it.
     pub output_schema: Option<Value>,
     /// What it does to the world, as far as the workspace vouches for it: never by the tool's own word.
@@ -153,7 +153,7 @@ mod tests {
             wire_name: "mcp_github__create_issue".to_owned(),
             title: String::new(),
             description: String::new(),
-            input_schema: json!({"type": "object"}),
+            input_schema: Arc::new(json!({"type": "object"})),
             output_schema: None,
             effect: Effect::External,
             destructive: true,

@@ -203,13 +203,13 @@ impl Tool {
     }
 
     /// JSON Schema of the input.
-    pub fn input_schema(&self) -> &Value {
+    pub fn input_schema(&self) -> &Arc<Value> {
         let own = || self.operation.input_schema();
         self.view.as_ref().map_or_else(own, |view| &view.input_schema)
     }
 
     /// JSON Schema of the operation's answer. A source's tool answers with what its carrier does.
-    pub fn output_schema(&self) -> &Value {
+    pub fn output_schema(&self) -> Value {
         self.operation.output_schema()
     }
 

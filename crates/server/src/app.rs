@@ -9,9 +9,8 @@ use crate::tasks::Periodic;
 use crate::{VERSION, home, local, metrics_route, web};
 use async_trait::async_trait;
 use axum::Router;
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -20,14 +19,13 @@ use synapscale_agents::{Agents, People};
 use synapscale_api::{ApiConfig, Authenticate, Frames, Toolset, Watch};
 use synapscale_core::{Actor, Channel, Clock, Ctx, Error, Origin, Result, TenantId};
 use synapscale_engine::outbound::{Outbound, OutboundPolicy};
-use synapscale_engine::{Engine, EngineConfig, Listener, Principals, RunStatus, Unfold};
+use synapscale_engine::{Engine, EngineConfig, Principals, RunStatus, Unfold};
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
 use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
 use synapscale_mcp::{Mcp, McpConfig};
 use synapscale_ops::{Gate, GateConfig, Module, Registry};
 use synapscale_store::Store;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -151,17 +149,7 @@ impl Watch for RunsLive {
     async fn watch(&self, ctx: &Ctx, run_id: Uuid) -> Result<Frames> {
         // Before it is listened to: a run of another workspace is not there.
         self.status(ctx, run_id).await?;
-        let Listener { so_far, next } = self.0.live().listen(run_id);
-        let before = stream::iter(so_far.into_iter().map(|chunk| chunk.frame()));
-        let after = stream::unfold(next, |mut next| async move {
-            let frame = match next.recv().await {
-                Ok(chunk) => chunk.frame(),
-                Err(RecvError::Lagged(missed)) => json!({ "type": "chunks_lost", "missed": missed }),
-                Err(RecvError::Closed) => return None,
-            };
-            Some((frame, next))
-        });
-        Ok(before.chain(after).boxed())
+        Ok(self.0.live().frames(run_id).boxed())
     }
 
     async fn ended(&self, ctx: &Ctx, run_id: Uuid) -> Result<Option<String>> {

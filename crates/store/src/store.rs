@@ -346,7 +346,10 @@ impl Store {
             Ok(value)
         })
         .await
-        .unwrap_or_else(|_| Err(Error::deadline_exceeded()));
+        .unwrap_or_else(|_| {
+            tracing::error!("a write transaction held the writer for too long and was rolled back");
+            Err(Error::deadline_exceeded())
+        });
         let conn = tx.take_conn().await;
         let value = outcome?;
         match conn {

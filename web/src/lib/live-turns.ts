@@ -1,6 +1,8 @@
 // What a model is saying at the moment, put together from the chunks of the stream: one turn for each step in flight.
 
 export type Chunk =
+  /** A step begins, or begins anew: what was heard of it before is void. */
+  | { type: "begin" }
   | { type: "text"; text: string }
   | { type: "thinking"; text: string }
   | { type: "tool_call_start"; index: number; id: string; name: string }
@@ -36,6 +38,13 @@ export function addChunks(turns: LiveTurns, frames: readonly ChunkFrame[]): Live
   const open = new Map<number, LivePart[]>();
   for (const { node, path, chunk } of frames) {
     let at = next.findIndex((turn) => turn.node === node && turn.path === path);
+    if (chunk.type === "begin") {
+      if (at >= 0) {
+        next[at] = { node, path, parts: [] };
+        open.delete(at);
+      }
+      continue;
+    }
     if (at < 0) at = next.push({ node, path, parts: [] }) - 1;
     const turn = next[at];
     if (!turn) continue;
@@ -53,7 +62,7 @@ export function addChunks(turns: LiveTurns, frames: readonly ChunkFrame[]): Live
   return next;
 }
 
-function addTo(parts: LivePart[], chunk: Exclude<Chunk, { type: "usage" }>) {
+function addTo(parts: LivePart[], chunk: Exclude<Chunk, { type: "usage" | "begin" }>) {
   const last = parts.at(-1);
   switch (chunk.type) {
     case "text":

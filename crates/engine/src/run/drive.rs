@@ -145,8 +145,9 @@ async fn go(
         let has_work = !arrivals.is_empty() || !state.ready.is_empty() || look || calls.is_empty();
         if has_work {
             let span = spans::burst(&state.head);
-            let burst = commit(engine, &state, epoch, &arrivals, look).instrument(span.clone());
-            match spans::seen(&span, burst.await) {
+            // Boxed: it is large, and thousands of runs in hand wait for calls, not for bursts.
+            let burst = commit(engine, &state, epoch, &arrivals, look).boxed();
+            match spans::seen(&span, burst.instrument(span.clone()).await) {
                 Ok(next) => {
                     drop(alive.take());
                     state = next;

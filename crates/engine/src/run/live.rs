@@ -1,20 +1,22 @@
 //! What steps tell while they work, such as a model's words: live only, to whoever listens in this process. A listener
 //! who comes in the middle is first told what the steps under way have said so far; the journal keeps the result.
 
+use futures::{Stream, stream};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use synapscale_core::Result;
 use synapscale_ops::Sink;
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 /// Chunks between a step and its listeners.
 const ROOM: usize = 64;
-/// Chunks that a listener may be behind before it loses some.
-const BEHIND: usize = 1_024;
+/// Chunks that a listener may be behind before it is told everything again. Each run that speaks keeps room for as many.
+const BEHIND: usize = 256;
 /// Most that is kept of what a step has said, in bytes of text.
 const MAX_SAID: usize = 512 * 1024;
 
@@ -29,7 +31,8 @@ pub struct Place {
     pub path: String,
 }
 
-/// A piece of what a step says.
+/// A piece of what a step says. The first one of each try is `{"type": "begin"}`: what was heard of the step before it is
+/// void.
 #[derive(Clone, Debug)]
 pub struct LiveChunk {
     /// The step.
@@ -58,7 +61,7 @@ struct Said {
 /// Somebody who listens to a run.
 pub struct Listener {
     /// What was said before, in order.
-    pub so_far: Vec<LiveChunk>,
+    pub so_far: VecDeque<LiveChunk>,
     /// What comes.
     pub next: broadcast::Receiver<LiveChunk>,
 }
@@ -99,6 +102,27 @@ impl Live {
         }
     }
 
+    /// What a run says from now on as frames, after what its steps under way have said so far. A listener that falls behind
+    /// hears the steps from their beginning again.
+    pub fn frames(&self, run_id: Uuid) -> impl Stream<Item = Value> + Send + use<> {
+        let Listener { so_far, next } = self.listen(run_id);
+        stream::unfold(
+            (self.clone(), so_far, next),
+            move |(live, mut so_far, mut next)| async move {
+                loop {
+                    if let Some(chunk) = so_far.pop_front() {
+                        return Some((chunk.frame(), (live, so_far, next)));
+                    }
+                    match next.recv().await {
+                        Ok(chunk) => so_far.push_back(chunk),
+                        Err(RecvError::Lagged(_)) => Listener { so_far, next } = live.listen(run_id),
+                        Err(RecvError::Closed) => return None,
+                    }
+                }
+            },
+        )
+    }
+
     /// Listens to a run, whether or not it says something now. Whoever calls has made sure that the run may be seen.
     pub fn listen(&self, run_id: Uuid) -> Listener {
         let mut channels = self.channels();
@@ -135,10 +159,14 @@ impl Said {
 
     fn add(&mut self, chunk: &Value) {
         let text = text_of(chunk).unwrap_or_default();
-        if self.bytes + text.len() > MAX_SAID {
+        let bytes = match text.is_empty() {
+            true => chunk.to_string().len(),
+            false => text.len(),
+        };
+        if self.bytes + bytes > MAX_SAID {
             return;
         }
-        self.bytes += text.len().max(32);
+        self.bytes += bytes;
         // The same but for the text: one longer text.
         if let Some(last) = self.chunks.last_mut()
             && !text.is_empty()
@@ -178,10 +206,12 @@ impl Speaking {
             bytes: 0,
         });
         drop(channels);
-        Speaking {
+        let speaking = Speaking {
             live: live.clone(),
             place,
-        }
+        };
+        speaking.say(json!({ "type": "begin" }));
+        speaking
     }
 
     fn say(&self, chunk: Value) {
@@ -232,6 +262,7 @@ impl LiveChunk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::StreamExt;
 
     fn place(run_id: Uuid) -> Place {
         Place {
@@ -265,7 +296,7 @@ mod tests {
         });
         let listen = async {
             started.notified().await;
-            while live.listen(run).so_far.len() < 2 {
+            while live.listen(run).so_far.len() < 3 {
                 tokio::task::yield_now().await;
             }
             let mut listener = live.listen(run);
@@ -273,6 +304,7 @@ mod tests {
             assert_eq!(
                 so_far,
                 [
+                    json!({ "type": "begin" }),
                     text("Hello, wor"),
                     json!({ "type": "tool_call_start", "index": 0 })
                 ]
@@ -288,6 +320,34 @@ mod tests {
             "over is forgotten"
         );
         assert!(live.listen(run).so_far.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_falls_behind_and_who_is_tried_again_hear_it_from_the_beginning() {
+        let (live, run) = (Live::default(), Uuid::from_u128(3));
+        let mut frames = pin!(live.frames(run));
+        let say = |words: usize| {
+            live.carry(place(run), move |sink| async move {
+                for word in 0..words {
+                    sink.send(text(&format!("{word} "))).await.ok();
+                }
+                std::future::pending().await
+            })
+        };
+        let soon = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(soon, say(2)).await.is_err());
+        let mut again = pin!(say(BEHIND * 2));
+        assert!(tokio::time::timeout(soon, &mut again).await.is_err());
+        let mut heard = String::new();
+        while let Ok(Some(frame)) = tokio::time::timeout(soon, frames.next()).await {
+            let chunk = &frame["chunk"];
+            match chunk["type"].as_str() {
+                Some("begin") => heard.clear(),
+                _ => heard.push_str(chunk["text"].as_str().expect("text")),
+            }
+        }
+        let all: String = (0..BEHIND * 2).map(|word| format!("{word} ")).collect();
+        assert_eq!(heard, all);
     }
 
     #[tokio::test]
