@@ -145,7 +145,8 @@ pub async fn toolbox(tools: &Tools, ctx: &Ctx, rules: &[ToolRule]) -> Toolbox {
 /// Those of `found` that a rule gives. Public operations are for strangers and no tools.
 fn granted(found: Vec<Tool>, rules: &[ToolRule]) -> Vec<Granted> {
     let grant = |tool: Tool| {
-        let rule = rule(rules, tool.name()).filter(|_| !tool.operation().is_public())?;
+        let rule = rule(rules, tool.name())
+            .filter(|_| !tool.operation().is_public() && !tool.operation().is_secret())?;
         let asks = tool.always_asks() || asks(rule.approval, tool.effect(), tool.is_destructive());
         Some(Granted { tool, asks })
     };

@@ -143,6 +143,12 @@ pub(crate) const CODES: &[Code] = &[
         "Read the state, or send the same again with the same Idempotency-Key.",
     ),
     code(
+        "operation_secret",
+        422,
+        "A step of a workflow calls an operation that takes or gives a secret, which the run would keep.",
+        "Call the operation yourself, and give the workflow what it needs of the result.",
+    ),
+    code(
         "database_busy",
         503,
         "The database has more to do than it can.",

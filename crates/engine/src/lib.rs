@@ -16,6 +16,6 @@ pub use run::job::Job;
 pub use run::live::{Listener, Live, LiveChunk, Place};
 pub use run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
-    StepStatus, StepView, WorkflowRef,
+    StepDetail, StepStatus, StepView, TryView, WorkflowRef,
 };
 pub use unfold::{Act, Child, ChildAsk, ChildCall, Children, Outcome, Unfold, Unfolding, Wish};

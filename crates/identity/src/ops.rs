@@ -100,6 +100,7 @@ fn members_add(auth: Authenticator) -> Operation {
              is known by it. Nobody is told by e-mail yet. Only an owner adds owners.",
         )
         .permission("members:manage")
+        .secret()
         .rest(Method::POST, "/members")
         .rate(RateClass::Heavy)
         .elevated()
@@ -153,6 +154,7 @@ fn keys_create() -> Operation {
              user's present role both allow.",
         )
         .permission("keys:manage")
+        .secret()
         .rest(Method::POST, "/keys")
         .handle(|tx: Tx, input: Arc<CreateKey>| async move { api_keys::create(&tx, &input).await.map(Done) })
 }

@@ -72,6 +72,7 @@ fn create(mcp: Mcp) -> Operation {
     Operation::write("mcp.servers.create", "Add an MCP server")
         .about("Adds an MCP server by its address, or by a command that the operator allows, with credentials that are sealed and never shown again. Read its tools with mcp.servers.test or mcp.servers.refresh.")
         .permission("mcp:write")
+        .secret()
         .rest(Method::POST, "/mcp/servers")
         .revisioned()
         .handle(move |tx: Tx, input: Arc<CreateServer>| {
@@ -157,6 +158,7 @@ fn update(mcp: Mcp) -> Operation {
     Operation::write("mcp.servers.update", "Change an MCP server")
         .about("Changes address, credentials, settings or status of an MCP server. Calls under way end as they began.")
         .permission("mcp:write")
+        .secret()
         .rest(Method::PATCH, "/mcp/servers/{server_id}")
         .revisioned()
         .handle_with(move |tx: Tx, input: Arc<UpdateServer>, envelope: Envelope| {

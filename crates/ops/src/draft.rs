@@ -93,6 +93,13 @@ impl<K, R> Draft<K, R> {
         self
     }
 
+    /// What goes in or comes out is a secret. Runs keep what their steps are given and answer, so no step of a workflow and
+    /// no agent calls it.
+    pub fn secret(mut self) -> Self {
+        self.meta.secret = true;
+        self
+    }
+
     /// The read operation that, with the same input, shows what this one would do.
     pub fn previewed_by(mut self, name: &'static str) -> Self {
         self.meta.preview = Some(name);

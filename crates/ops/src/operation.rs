@@ -49,6 +49,8 @@ pub(crate) struct Meta {
     pub destructive: bool,
     pub public: bool,
     pub internal: bool,
+    /// Its input or output is nothing to be kept.
+    pub secret: bool,
     pub elevated: bool,
     pub one_statement: bool,
     pub rate: RateClass,
@@ -74,6 +76,7 @@ impl Meta {
             destructive: false,
             public: false,
             internal: false,
+            secret: false,
             elevated: false,
             one_statement: false,
             rate: RateClass::Normal,
@@ -169,7 +172,12 @@ impl Operation {
         self.0.meta.internal
     }
 
-    /// Whether its transaction sees the rows of all tenants where a table allows that.
+    /// Whether its input or output is a secret, which no run may keep: workflows and agents do not call it.
+    pub fn is_secret(&self) -> bool {
+        self.0.meta.secret
+    }
+
+    /// Whether there is work before its transaction.
     pub fn has_prepare(&self) -> bool {
         self.0.meta.slow
     }

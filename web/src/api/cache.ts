@@ -8,6 +8,7 @@ export const keys = {
   runs: (filter?: object) => (filter ? (["runs", filter] as const) : (["runs"] as const)),
   run: (id: string) => ["run", id] as const,
   steps: (id: string) => ["steps", id] as const,
+  step: (run: string, at: object) => ["step", run, at] as const,
   approvals: (filter?: object) => (filter ? (["approvals", filter] as const) : (["approvals"] as const)),
   approval: (id: string) => ["approval", id] as const,
   workflows: ["workflows"] as const,

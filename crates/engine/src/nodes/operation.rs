@@ -38,14 +38,16 @@ fn read(config: &Value) -> Result<Call> {
 /// Runs the operation inside of the burst if it can, asks for an outside call if not.
 pub(super) async fn execute(engine: &Engine, tx: &Tx, ctx: &Ctx, config: &Value) -> Result<StepOutcome> {
     let call = read(config)?;
+    let operation = engine.gate().registry().get(&call.operation);
     // Internal ones are for the product's own jobs.
-    let internal = engine
-        .gate()
-        .registry()
-        .get(&call.operation)
-        .is_some_and(Operation::is_internal);
-    if internal && ctx.tenant() != SYSTEM_TENANT {
+    if operation.is_some_and(Operation::is_internal) && ctx.tenant() != SYSTEM_TENANT {
         return Err(Error::not_found("operation"));
+    }
+    if operation.is_some_and(Operation::is_secret) {
+        let words = "What it takes or gives is a secret, and a run would keep it. Call it yourself.";
+        return Err(
+            Error::invalid("/with/operation", "operation_secret", words).with_code("operation_secret")
+        );
     }
     inside(engine, tx, ctx, call).await
 }

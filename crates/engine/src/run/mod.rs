@@ -19,5 +19,6 @@ pub(crate) mod signal;
 pub(crate) mod spans;
 pub(crate) mod start;
 pub(crate) mod state;
+pub(crate) mod step;
 pub(crate) mod unfold;
 pub(crate) mod views;

@@ -210,6 +210,39 @@ pub struct StepView {
     pub call: Option<Value>,
 }
 
+/// One try of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TryView {
+    /// Which one, from 1.
+    pub attempt: i64,
+    /// How it stands or ended.
+    pub status: StepStatus,
+    /// The port it left by.
+    pub port: Option<String>,
+    /// Why it failed.
+    pub error: Option<Value>,
+    /// Its first row in the journal.
+    pub started_at: DateTime<Utc>,
+    /// When it was over.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When the next one was to come.
+    pub retry_at: Option<DateTime<Utc>>,
+}
+
+/// A step, looked at closely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepDetail {
+    /// Where it stands.
+    pub step: StepView,
+    /// What it was given: of a node its `with` as it was evaluated, of a trigger the run's input, of a child the call's input.
+    /// None before it began.
+    pub input: Option<Value>,
+    /// Why there is no input, when an expression failed.
+    pub input_error: Option<Value>,
+    /// Its tries, the first one first.
+    pub tries: Vec<TryView>,
+}
+
 /// What a person decided, or still has to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

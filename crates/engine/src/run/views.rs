@@ -89,32 +89,7 @@ impl Engine {
     /// `not_found`.
     pub async fn steps(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<StepView>> {
         let (state, rows) = with_rows(self, tx, run_id).await?;
-        // By node; behind it its children in the order in which they began.
-        let mut steps: BTreeMap<(usize, usize), StepView> = (0..state.head.graph.len())
-            .map(|node| ((node, 0), pending(&state, node)))
-            .collect();
-        let mut places: HashMap<StepKey, usize> = HashMap::new();
-        for row in rows {
-            let node = row.key.node;
-            let place = match row.key.child_name() {
-                None => 0,
-                Some(_) => {
-                    if let Some(parent) = steps.get_mut(&(node, 0)) {
-                        parent.started_at.get_or_insert(row.at);
-                        parent.status = StepStatus::Running;
-                    }
-                    let next = places.len() + 1;
-                    *places.entry(row.key.clone()).or_insert(next)
-                }
-            };
-            let step = steps
-                .entry((node, place))
-                .or_insert_with(|| StepView::child(&state, &row));
-            step.started_at.get_or_insert(row.at);
-            step.attempts = Ord::max(step.attempts, row.attempt);
-            follow(step, row.what, row.at);
-        }
-        Ok(steps.into_values().collect())
+        Ok(steps(&state, rows))
     }
 
     /// Approvals, the newest first.
@@ -196,6 +171,36 @@ impl Engine {
             let _ = tokio::time::timeout(left.min(LOOK), wake.changed()).await;
         }
     }
+}
+
+/// The steps of a run by its journal, in the graph's order.
+pub(crate) fn steps(state: &RunState, rows: Vec<Row>) -> Vec<StepView> {
+    // By node; behind it its children in the order in which they began.
+    let mut steps: BTreeMap<(usize, usize), StepView> = (0..state.head.graph.len())
+        .map(|node| ((node, 0), pending(state, node)))
+        .collect();
+    let mut places: HashMap<StepKey, usize> = HashMap::new();
+    for row in rows {
+        let node = row.key.node;
+        let place = match row.key.child_name() {
+            None => 0,
+            Some(_) => {
+                if let Some(parent) = steps.get_mut(&(node, 0)) {
+                    parent.started_at.get_or_insert(row.at);
+                    parent.status = StepStatus::Running;
+                }
+                let next = places.len() + 1;
+                *places.entry(row.key.clone()).or_insert(next)
+            }
+        };
+        let step = steps
+            .entry((node, place))
+            .or_insert_with(|| StepView::child(state, &row));
+        step.started_at.get_or_insert(row.at);
+        step.attempts = Ord::max(step.attempts, row.attempt);
+        follow(step, row.what, row.at);
+    }
+    steps.into_values().collect()
 }
 
 fn ended(view: &RunView) -> bool {

@@ -121,6 +121,7 @@ fn rotate_secret(flows: Flows) -> Operation {
     Operation::write("hooks.rotate_secret", "Replace a hook's secret")
         .about("Gives a hook another secret and tells it once. The secret before it opens the hook for 24 hours more.")
         .permission("hooks:manage")
+        .secret()
         .rest(Method::POST, "/hooks/{hook_id}/rotate-secret")
         .handle(move |tx: Tx, input: Arc<RotateSecret>| {
             let flows = flows.clone();

@@ -16,6 +16,7 @@ pub(super) fn all(flows: &Flows) -> Vec<Operation> {
         list(flows.clone()),
         get(flows.clone()),
         steps(flows.clone()),
+        step(flows.clone()),
         cancel(flows.clone()),
         rerun(flows.clone()),
     ]
@@ -107,6 +108,35 @@ fn steps(flows: Flows) -> Operation {
             async move {
                 let steps = flows.engine()?.steps(&tx, input.run_id).await?;
                 Ok::<_, Error>(RunSteps { steps })
+            }
+        })
+}
+
+/// Which step of a run.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetStep {
+    /// The run's id.
+    pub run_id: Uuid,
+    /// The node's id.
+    #[schemars(length(min = 1, max = 48))]
+    pub node: String,
+    /// The iteration or the child, such as `t1.c0`; the node itself unless given.
+    #[serde(default)]
+    #[schemars(length(max = 500))]
+    pub path: Option<String>,
+}
+
+fn step(flows: Flows) -> Operation {
+    Operation::read("runs.step", "Look at a step of a run")
+        .about("Gives a step of a run with what it was given and each of its tries: when it began and ended, and why it failed.")
+        .permission("runs:read")
+        .rest(Method::GET, "/runs/{run_id}/steps/{node}")
+        .handle(move |tx: Tx, input: Arc<GetStep>| {
+            let flows = flows.clone();
+            async move {
+                let path = input.path.as_deref().unwrap_or_default();
+                flows.engine()?.step(&tx, input.run_id, &input.node, path).await
             }
         })
 }

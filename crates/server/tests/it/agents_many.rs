@@ -54,7 +54,6 @@ async fn post(server: &Server, path: &str, body: Value) -> Value {
             503 => tokio::time::sleep(Duration::from_secs(answer["retry_after"].as_u64().unwrap_or(1))).await,
             _ => {
                 assert!(status.is_success(), "{path}: {status} {answer}");
-
                 return answer;
             }
         }

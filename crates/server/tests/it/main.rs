@@ -14,6 +14,7 @@ mod models;
 mod otlp;
 mod pages;
 mod process;
+mod runs;
 mod sessions;
 mod stream;
 mod tenants;

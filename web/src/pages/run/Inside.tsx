@@ -13,6 +13,7 @@ import { Markdown } from "@/ui/Markdown";
 import { Status, StatusIcon } from "@/ui/Status";
 import { type Tab, Tabs } from "@/ui/Tabs";
 import { Time, Took } from "@/ui/Time";
+import { Tries } from "./Given";
 
 /** The turns and calls as rows. */
 export function Children({ steps, onChoose }: { steps: readonly ChildStep[]; onChoose: (path: string) => void }) {
@@ -59,6 +60,7 @@ export function ChildView({ run, step }: { run: Run; step: ChildStep }) {
     });
   if (call?.input !== undefined)
     tabs.push({ id: "input", label: "Input", show: () => <JsonView value={call?.input} label="Input" /> });
+  if (step.attempts > 0) tabs.push({ id: "tries", label: "Tries", show: () => <Tries run={run} step={step} /> });
   return (
     <div className="stack wide">
       <dl className="facts">

@@ -12,6 +12,7 @@ import { CopyId } from "@/ui/parts";
 import { Status } from "@/ui/Status";
 import { type Tab, Tabs } from "@/ui/Tabs";
 import { Time, Took } from "@/ui/Time";
+import { Given, Tries } from "./Given";
 import { AgentOf, Children, ChildView, SaidNow, SpentFacts, TalkOf } from "./Inside";
 import { RerunButton } from "./Rerun";
 
@@ -107,6 +108,8 @@ function StepView({ run, step, steps, file, onChoose }: StepViewProps) {
         <JsonView value={step.output} label="Output" />
       ),
   });
+  tabs.push({ id: "input", label: "Input", show: () => <Given run={run} step={step} /> });
+  if (step.attempts > 0) tabs.push({ id: "tries", label: "Tries", show: () => <Tries run={run} step={step} /> });
   if (written)
     tabs.push({ id: "written", label: "As written", show: () => <JsonView value={written} label="As written" /> });
   return (

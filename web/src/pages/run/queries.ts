@@ -24,6 +24,20 @@ export function useSteps(id: string, enabled = true) {
   });
 }
 
+/** What a step was given, and its tries. Asked for anew when the step has moved on. */
+export function useStep(run: string, step: Step) {
+  const { node, path, status, attempts } = step;
+  return useQuery({
+    queryKey: keys.step(run, { node, path, status, attempts }),
+    queryFn: ({ signal }) =>
+      take(
+        api.GET("/runs/{run_id}/steps/{node}", { params: { path: { run_id: run, node }, query: { path } }, signal }),
+      ),
+    enabled: step.started_at !== null,
+    placeholderData: (before) => (before?.step.node === node && before.step.path === path ? before : undefined),
+  });
+}
+
 /** The file of the version that the run is pinned to. */
 export function useRunFile(run: Run | undefined) {
   const may = useMay();

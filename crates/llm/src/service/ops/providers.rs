@@ -103,6 +103,7 @@ fn create(models: Models) -> Operation {
     Operation::write("providers.create", "Add a provider of models")
         .about("Adds a provider of language models with its key, which is sealed and never shown again. Test it with providers.test.")
         .permission("models:write")
+        .secret()
         .rest(Method::POST, "/models/providers")
         .revisioned()
         .handle(move |tx: Tx, input: Arc<CreateProvider>| {
@@ -173,6 +174,7 @@ fn update(models: Models) -> Operation {
     Operation::write("providers.update", "Change a provider of models")
         .about("Changes name, address, key, settings or status of a provider. Calls under way end as they began.")
         .permission("models:write")
+        .secret()
         .rest(Method::PATCH, "/models/providers/{provider_id}")
         .revisioned()
         .handle_with(move |tx: Tx, input: Arc<UpdateProvider>, envelope: Envelope| {
