@@ -3,12 +3,12 @@
 use crate::adapter::ANSWER_TOOL;
 use crate::error::{LlmError, LlmErrorKind, Result};
 use crate::model::{ChatResponse, Finish, JsonSchemaFormat, Message, Part};
-use jsonschema::Validator;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use synapscale_ops::CompiledSchema;
 
 /// How many compiled schemas are kept.
 const MAX_SCHEMAS: usize = 256;
@@ -31,18 +31,20 @@ pub enum Repair {
 
 /// Compiled schemas. Compiling costs a thousand times more than checking.
 #[derive(Debug, Default)]
-pub(crate) struct Schemas(Mutex<HashMap<Value, Arc<Validator>>>);
+pub(crate) struct Schemas(Mutex<HashMap<Value, Arc<CompiledSchema>>>);
 
 impl Schemas {
-    pub fn get(&self, schema: &Value) -> Result<Arc<Validator>> {
+    pub fn get(&self, schema: &Value) -> Result<Arc<CompiledSchema>> {
         if let Some(validator) = self.lock().get(schema) {
             return Ok(Arc::clone(validator));
         }
-        let compiled = jsonschema::options()
-            // Linear in the text: the schema may be anybody's.
-            .with_pattern_options(jsonschema::PatternOptions::regex())
-            .build(schema)
-            .map_err(|error| LlmError::new(LlmErrorKind::InvalidRequest, format!("Not a JSON Schema: {error}")))?;
+        // Formats are told to the model and not held against it: providers do not keep to them.
+        let compiled = CompiledSchema::compile(schema, false).map_err(|error| {
+            LlmError::new(
+                LlmErrorKind::InvalidRequest,
+                format!("Not a JSON Schema: {error}"),
+            )
+        })?;
         let compiled = Arc::new(compiled);
         let mut all = self.lock();
         if all.len() >= MAX_SCHEMAS {
@@ -52,7 +54,7 @@ impl Schemas {
         Ok(compiled)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Value, Arc<Validator>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Value, Arc<CompiledSchema>>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -71,7 +73,7 @@ pub(crate) enum Checked {
 }
 
 /// Checks an answer. What fits is put into the message as clean JSON.
-pub(crate) fn check(response: &mut ChatResponse, validator: &Validator) -> Checked {
+pub(crate) fn check(response: &mut ChatResponse, validator: &CompiledSchema) -> Checked {
     unwrap_tool(response);
     if response.message.tool_calls().next().is_some() {
         return Checked::Tools;
@@ -85,7 +87,7 @@ pub(crate) fn check(response: &mut ChatResponse, validator: &Validator) -> Check
         return Checked::Wrong("The answer is not JSON.".to_owned());
     };
     let faults: Vec<String> = validator
-        .iter_errors(&value)
+        .errors(&value)
         .take(MAX_FAULTS)
         .map(|error| {
             let at = error.instance_path().to_string();

@@ -37,7 +37,7 @@ pub use page::{Page, PageQuery};
 pub use patch::Patch;
 pub use prepared::{ExternalCx, Prepare, Prepared};
 pub use registry::{Registry, RegistryError};
-pub use schema::SchemaCheck;
+pub use schema::{CompiledSchema, SchemaCheck};
 pub use sources::{SourceTool, ToolSource, hashed_wire_name_of, wire_name_of};
 pub use tools::{Tool, ToolListing, Tools, is_pattern, pattern_matches};
 

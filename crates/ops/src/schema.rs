@@ -58,20 +58,55 @@ pub(crate) fn problem(input: &Value, output: &Value) -> Option<String> {
         .or_else(open)
 }
 
+/// A JSON Schema, compiled. The validator's code is generic and large: this is the only place that makes it, or the binary
+/// would hold it once for each crate that checks something.
+#[derive(Debug)]
+pub struct CompiledSchema(Validator);
+
+impl CompiledSchema {
+    /// Compiles `schema`, by draft 7 if it says so and by 2020-12 otherwise; `formats` says whether `format` is checked or
+    /// only told. Patterns run in linear time and nothing is fetched. Whether a stranger's schema is bounded at all is to be
+    /// found out before: references that multiply are not seen here.
+    ///
+    /// # Errors
+    /// Why it is no schema.
+    pub fn compile(schema: &Value, formats: bool) -> Result<Self, ValidationError<'static>> {
+        let named = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
+        let draft = match named.contains("draft-07") || named.contains("draft-06") {
+            true => jsonschema::Draft::Draft7,
+            false => jsonschema::Draft::Draft202012,
+        };
+        let patterns = PatternOptions::regex()
+            .size_limit(MAX_PATTERN_BYTES)
+            .dfa_size_limit(MAX_PATTERN_BYTES);
+        jsonschema::options()
+            .with_draft(draft)
+            .should_validate_formats(formats)
+            .with_pattern_options(patterns)
+            .offline()
+            .build(schema)
+            .map(CompiledSchema)
+    }
+
+    /// What is wrong with `value`.
+    pub fn errors<'v>(&'v self, value: &'v Value) -> Box<dyn Iterator<Item = ValidationError<'v>> + 'v> {
+        Box::new(self.0.iter_errors(value))
+    }
+
+    /// Whether `value` fits.
+    pub fn is_valid(&self, value: &Value) -> bool {
+        self.0.is_valid(value)
+    }
+}
+
 /// The compiled schema of an input.
 #[derive(Debug)]
-pub(crate) struct InputCheck(Option<Validator>);
+pub(crate) struct InputCheck(Option<CompiledSchema>);
 
 impl InputCheck {
-    /// Compiles `schema`; the text says why it could not. Patterns run in linear time and nothing is fetched.
+    /// Compiles `schema`; the text says why it could not.
     pub fn compile(schema: &Value) -> (Self, Option<String>) {
-        let built = jsonschema::options()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex())
-            .offline()
-            .build(schema);
-        match built {
+        match CompiledSchema::compile(schema, true) {
             Ok(validator) => (InputCheck(Some(validator)), None),
             Err(error) => (InputCheck(None), Some(error.to_string())),
         }
@@ -86,7 +121,7 @@ impl InputCheck {
             return Err(Error::internal("the operation's input schema did not compile"));
         };
         let mut fields = Vec::new();
-        for error in validator.iter_errors(input) {
+        for error in validator.errors(input) {
             describe(&error, MAX_ALTERNATIVES, &mut fields);
             if fields.len() >= MAX_FIELDS {
                 break;
@@ -115,20 +150,7 @@ impl SchemaCheck {
     /// # Errors
     /// Why it is no schema, in words that quote nothing of it.
     pub fn compile(schema: &Value) -> Result<Self, String> {
-        let named = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
-        let draft = match named.contains("draft-07") || named.contains("draft-06") {
-            true => jsonschema::Draft::Draft7,
-            false => jsonschema::Draft::Draft202012,
-        };
-        let patterns = PatternOptions::regex()
-            .size_limit(MAX_PATTERN_BYTES)
-            .dfa_size_limit(MAX_PATTERN_BYTES);
-        jsonschema::options()
-            .with_draft(draft)
-            .should_validate_formats(true)
-            .with_pattern_options(patterns)
-            .offline()
-            .build(schema)
+        CompiledSchema::compile(schema, true)
             .map(|validator| SchemaCheck(InputCheck(Some(validator))))
             .map_err(|error| short(&format!("{}.", error.masked_with("The value")), 4 * MAX_ECHO))
     }

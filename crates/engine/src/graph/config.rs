@@ -7,19 +7,20 @@
 use super::kinds::KindInfo;
 use super::parse::{Problems, below, echo};
 use super::schema_guard;
+use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use synapscale_core::FieldError;
+use synapscale_ops::CompiledSchema;
 
 /// Most faults told of one value.
 const MAX_FAULTS: usize = 50;
 
 /// Validators of the kinds of one file, each compiled once.
 #[derive(Default)]
-pub(super) struct KindSchemas(HashMap<(String, u32), Option<Validator>>);
+pub(super) struct KindSchemas(HashMap<(String, u32), Option<CompiledSchema>>);
 
 impl KindSchemas {
     /// Checks a node's `with`, which stands at `at`; says whether it passed.
@@ -28,7 +29,7 @@ impl KindSchemas {
         let validator = self
             .0
             .entry(key)
-            .or_insert_with(|| build(&kind.config_schema).ok());
+            .or_insert_with(|| CompiledSchema::compile(&kind.config_schema, true).ok());
         let Some(validator) = validator else {
             let message = format!(
                 "The schema of `{}@{}` is broken; that is a fault of the engine.",
@@ -38,7 +39,7 @@ impl KindSchemas {
             return false;
         };
         let before = problems.len();
-        for error in validator.iter_errors(with).filter(|error| !is_excused(error)) {
+        for error in validator.errors(with).filter(|error| !is_excused(error)) {
             if problems.is_full() {
                 return false;
             }
@@ -48,20 +49,6 @@ impl KindSchemas {
         }
         problems.len() == before
     }
-}
-
-/// Compiles a schema. Patterns run in linear time and nothing is fetched.
-fn build(schema: &Value) -> Result<Validator, ValidationError<'static>> {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .should_validate_formats(true)
-        .with_pattern_options(
-            PatternOptions::regex()
-                .size_limit(1024 * 1024)
-                .dfa_size_limit(1024 * 1024),
-        )
-        .offline()
-        .build(schema)
 }
 
 /// Whether what an expression gives may mend this fault. The keys of objects and the number of a list's items never come
@@ -102,7 +89,7 @@ pub(super) fn holds_expression(value: &Value) -> bool {
 }
 
 /// The validator of a run's input, if the schema at `at` is one.
-pub(super) fn input_check(schema: &Value, at: &str, problems: &mut Problems) -> Option<Validator> {
+pub(super) fn input_check(schema: &Value, at: &str, problems: &mut Problems) -> Option<CompiledSchema> {
     if !schema.is_object() {
         problems.add(
             at,
@@ -115,7 +102,7 @@ pub(super) fn input_check(schema: &Value, at: &str, problems: &mut Problems) -> 
         problems.add(at, refused.code, refused.message);
         return None;
     }
-    match build(schema) {
+    match CompiledSchema::compile(schema, true) {
         Ok(validator) => Some(validator),
         Err(error) => {
             let at = format!("{at}{}", error.instance_path().as_str());
@@ -130,9 +117,9 @@ pub(super) fn input_check(schema: &Value, at: &str, problems: &mut Problems) -> 
 }
 
 /// What is wrong with `value`, at most fifty faults.
-pub(super) fn faults(check: &Validator, value: &Value) -> Vec<FieldError> {
+pub(super) fn faults(check: &CompiledSchema, value: &Value) -> Vec<FieldError> {
     let mut fields = Vec::new();
-    for error in check.iter_errors(value) {
+    for error in check.errors(value) {
         describe(&error, &mut |pointer, code, message| {
             fields.push(FieldError {
                 pointer,

@@ -3,13 +3,13 @@
 use super::config;
 use super::kinds::NodeClass;
 use crate::expr::Template;
-use jsonschema::Validator;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use synapscale_core::{Error, Result};
+use synapscale_ops::CompiledSchema;
 
 /// Seconds of work that a run may take if the file does not say.
 pub(super) const DEFAULT_EXECUTION_TIMEOUT_S: u64 = 3_600;
@@ -307,7 +307,7 @@ pub struct CompiledGraph {
     pub retry: RetryPolicy,
     /// The JSON Schema of a run's input.
     pub input: Option<Value>,
-    input_check: Option<Validator>,
+    input_check: Option<CompiledSchema>,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     by_id: HashMap<String, usize>,
@@ -329,7 +329,7 @@ struct Links {
 pub(super) struct Parts {
     pub file: GraphFile,
     pub retry: RetryPolicy,
-    pub input_check: Option<Validator>,
+    pub input_check: Option<CompiledSchema>,
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
     pub order: Vec<usize>,

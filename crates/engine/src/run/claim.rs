@@ -17,8 +17,9 @@ use uuid::Uuid;
 /// Most runs taken at once.
 const BATCH: usize = 32;
 /// A run that was in hand at so many deaths of workers in a row may be their cause. Somebody who kills the process, or a
-/// machine that goes, leaves the same traces; so a suspect is taken alone, and has three more tries.
-const SUSPECT: i64 = MAX_CRASHES - 3;
+/// machine that goes, leaves the same traces; so a suspect is taken alone, and has eight more tries: on a busy machine
+/// that is killed again and again, three were not enough for an innocent run.
+const SUSPECT: i64 = MAX_CRASHES - 8;
 
 struct Claimed {
     tenant: TenantId,

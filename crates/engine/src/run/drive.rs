@@ -22,8 +22,8 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 /// A run that was in hand at so many deaths of its worker, without one commit in between, is set aside: at the first ones
-/// in the company of others, at the last three as the only suspect (see [`crate::run::claim`]).
-pub(crate) const MAX_CRASHES: i64 = 5;
+/// in the company of others, at the last eight as the only suspect (see [`crate::run::claim`]).
+pub(crate) const MAX_CRASHES: i64 = 10;
 /// Pause after a commit that failed for a passing reason.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Commits that may fail in a row before the run is left to its lease.
@@ -125,7 +125,7 @@ async fn go(
         state.status = RunStatus::Paused;
         state.error = Some(Error::conflict(
             "crashed_its_worker",
-            "Its worker died five times in a row with this run in hand, three times with this suspect alone.",
+            "Its worker died ten times in a row with this run in hand, eight times with this suspect alone.",
         ));
         commit(engine, &state, epoch, &[], false).await?;
         return Ok(());

@@ -33,8 +33,8 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
             "name": MARK, "title": MARK,
             "nodes": {
                 "hook": { "kind": "trigger.webhook@1", "with": { "scheme": "github" } },
-                "start": { "kind": "trigger.manual@1" },
-                "ask": { "kind": "approval@1", "after": ["hook", "start"], "join": "any", "with": { "title": MARK } },
+                "start_of_theirs": { "kind": "trigger.manual@1" },
+                "ask": { "kind": "approval@1", "after": ["hook", "start_of_theirs"], "join": "any", "with": { "title": MARK } },
             },
         }))
         .await;
@@ -80,6 +80,7 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
         ("patch_set_id", id(&applied["patch_set_id"])),
         ("name", MARK.to_owned()),
         ("run_id", id(&run["run_id"])),
+        ("node", "start_of_theirs".to_owned()),
         ("approval_id", id(&approval)),
         ("hook_id", id(&workflow["hooks"][0]["id"])),
         ("key_id", id(&key["key"]["id"])),

@@ -4,7 +4,7 @@ use crate::process::Server;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
-use synapscale_testkit::{Receiver, TestDb, db_test};
+use synapscale_testkit::{Receiver, db_test};
 
 async fn run(server: &Server, workflow: &str, input: Value) -> Value {
     let path = format!("/api/v1/workflows/{workflow}/runs");
