@@ -1,6 +1,6 @@
 //! What the domain needs of others, as traits: the tool loop that answers messages, and the names of people.
 
-use crate::view::MessageStatus;
+use crate::view::{MessageStatus, Part};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -80,8 +80,12 @@ pub trait Turns: Send + Sync {
     /// When the database fails.
     async fn stop(&self, tx: &Tx, run_id: Uuid, reason: &str) -> Result<()>;
 
-    /// What has been said so far in a run that is not over: the live text, if this process has it.
-    fn said(&self, run_id: Uuid) -> Option<String>;
+    /// What has come so far of a run that is not over: the turns and calls that are finished, and behind them the words of
+    /// the present turn, if this process hears them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    async fn so_far(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<Part>>;
 
     /// Where these runs stand. A run that is not there is left out, and counts as one that is over.
     ///

@@ -374,13 +374,18 @@ pub(crate) async fn settle(tx: &Tx, row: &message::Model, state: Option<&RunStat
 ///
 /// # Errors
 /// When the database fails.
-pub(crate) async fn cut(tx: &Tx, row: &message::Model, said: String, stop: ReplyStop) -> Result<bool> {
-    let text = stow::clean_text(said);
+pub(crate) async fn cut(tx: &Tx, row: &message::Model, said: Vec<Part>, stop: ReplyStop) -> Result<bool> {
+    // Of its texts the last one, as of a reply that came to its end.
+    let text = said.iter().rev().find_map(|part| match part {
+        Part::Text { text } => Some(stow::clean_text(text.clone())),
+        _ => None,
+    });
+    let text = text.unwrap_or_default();
     let mut update = change(tx, row.id, MessageStatus::Running)
         .col_expr(message::Column::Stop, Expr::val(json(Some(stop))?));
+    let parts = stow::clean(Value::Array(values(&said)?));
     // Parts in a blob would be lost when the loop's own record comes after.
-    if !text.is_empty() && text.len() < synapscale_store::BLOB_THRESHOLD_BYTES / 8 {
-        let parts = serde_json::to_value([Part::Text { text: text.clone() }]).map_err(Error::internal)?;
+    if !said.is_empty() && stow::size(&parts) < synapscale_store::BLOB_THRESHOLD_BYTES {
         update = update.col_expr(message::Column::Parts, Expr::val(parts));
     }
     let update = update.col_expr(message::Column::Text, Expr::val(text));

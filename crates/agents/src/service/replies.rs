@@ -309,7 +309,7 @@ async fn begin(
 pub async fn stop(agents: &Agents, tx: &Tx, conversation_id: Uuid) -> Result<ConversationView> {
     let seat = members::locked_seat(tx, conversation_id).await?;
     if let Some((reply, run_id)) = running(agents, tx, &seat.conversation).await? {
-        let said = agents.turns()?.said(run_id).unwrap_or_default();
+        let said = agents.turns()?.so_far(tx, run_id).await?;
         let stop = ReplyStop {
             reason: StopReason::Cancelled,
             detail: format!("Stopped by {}.", seat.me.name),

@@ -135,6 +135,35 @@ pub(crate) fn next(step: &Unfolding<'_>, task: &Task) -> Result<Wish> {
     }
 }
 
+/// What people see of a reply that is broken off: its finished turns, and those of their calls that are over.
+///
+/// # Errors
+/// When the journal keeps something else.
+pub(crate) fn so_far(step: &Unfolding<'_>) -> Result<Vec<Shown>> {
+    let finished = |name: &str| {
+        step.children
+            .get(name)
+            .and_then(|became| became.result.as_ref().ok())
+    };
+    let Some(opened) = finished("open") else {
+        return Ok(Vec::new());
+    };
+    let opened: Opened = read(opened)?;
+    let (mut parts, mut seen) = (Vec::new(), BTreeMap::new());
+    for number in 1..=opened.spec.limits.turns {
+        let name = format!("t{number}");
+        let Some(turn) = finished(&name) else { break };
+        let turn: Turn = read(turn)?;
+        parts.extend(parts_of(&turn.message.0));
+        for standing in standings(step, &opened, &name, &turn.calls, &mut seen)? {
+            if let Standing::Over { part, .. } = standing {
+                parts.push(part);
+            }
+        }
+    }
+    Ok(parts)
+}
+
 /// How it ended.
 enum Ended {
     Completed { text: String, answer: Option<Value> },

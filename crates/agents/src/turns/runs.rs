@@ -1,6 +1,8 @@
 //! Agents in the engine: the runs that answer in conversations, and those that work on a task of their own.
 
 use crate::needs::{NewReply, RunStanding, RunState, Turns};
+use crate::turns::fold;
+use crate::view::Part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -11,6 +13,9 @@ use uuid::Uuid;
 
 /// Somebody waits for a reply: it goes before background work.
 const PRIORITY: i64 = 10;
+
+/// The node of a reply's graph that is the agent.
+const REPLY_NODE: &str = "agent";
 
 /// The tool loop as the domain wants it.
 pub(crate) struct EngineTurns(pub Engine);
@@ -35,8 +40,13 @@ impl Turns for EngineTurns {
         }
     }
 
-    fn said(&self, run_id: Uuid) -> Option<String> {
-        self.0.live().text(run_id)
+    async fn so_far(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<Part>> {
+        let mut parts = self.0.unfolding(tx, run_id, REPLY_NODE, fold::so_far).await??;
+        let words = self.0.live().text(run_id).unwrap_or_default();
+        if !words.is_empty() {
+            parts.push(Part::Text { text: words });
+        }
+        Ok(parts)
     }
 
     async fn states(&self, tx: &Tx, runs: &[Uuid]) -> Result<HashMap<Uuid, RunState>> {
@@ -103,7 +113,7 @@ fn reply_graph() -> Value {
         "title": "An agent replies",
         "nodes": {
             "start": { "kind": "trigger.manual@1" },
-            "agent": {
+            (REPLY_NODE): {
                 "kind": "agent.reply@1",
                 "after": "start",
                 "with": {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use synapscale_agents::service::messages::Ended;
+use synapscale_agents::view::Part;
 use synapscale_agents::{Agents, NewReply, People, RunStanding, RunState, Turns};
 use synapscale_core::{
     Actor, Channel, Clock, Ctx, Error, Grants, Origin, PermissionSet, Result, TenantId, new_id,
@@ -69,8 +70,9 @@ impl Turns for Loop {
         Ok(())
     }
 
-    fn said(&self, run_id: Uuid) -> Option<String> {
-        self.said.lock().expect("said").get(&run_id).cloned()
+    async fn so_far(&self, _: &Tx, run_id: Uuid) -> Result<Vec<Part>> {
+        let said = self.said.lock().expect("said").get(&run_id).cloned();
+        Ok(said.map(|text| Part::Text { text }).into_iter().collect())
     }
 
     async fn states(&self, _: &Tx, runs: &[Uuid]) -> Result<HashMap<Uuid, RunState>> {

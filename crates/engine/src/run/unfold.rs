@@ -5,6 +5,7 @@ use crate::graph::{NodeClass, StepKey};
 use crate::nodes::{self, StepOutcome};
 use crate::run::burst::{ask, settle_by};
 use crate::run::journal;
+use crate::run::load::with_rows;
 use crate::run::state::{RunState, What};
 use crate::unfold::{Act, Child, ChildAsk, ChildCall, Unfolding, Wish, is_child_name};
 use chrono::{DateTime, Duration, Utc};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use synapscale_core::{Ctx, Error, Result};
 use synapscale_store::Tx;
+use uuid::Uuid;
 
 /// Most children that a step may want at once.
 const MAX_CHILDREN: usize = 1_000;
@@ -25,12 +27,47 @@ pub(crate) fn is_composite(state: &RunState, key: &StepKey) -> bool {
     state.head.graph.node(key.node).class == NodeClass::Composite
 }
 
+impl Engine {
+    /// Lets `look` see what has come so far of the children of a run's node.
+    ///
+    /// # Errors
+    /// `not_found`, or that of an expression of the node.
+    pub async fn unfolding<R>(
+        &self,
+        tx: &Tx,
+        run_id: Uuid,
+        node: &str,
+        look: impl FnOnce(&Unfolding<'_>) -> R,
+    ) -> Result<R> {
+        let (state, _) = with_rows(self, tx, run_id).await?;
+        let index = state.head.graph.index(node);
+        let index = index.ok_or_else(|| Error::not_found("step"))?;
+        seen(&state, &StepKey::root(index), self.store().clock().now(), look)
+    }
+}
+
 /// Asks the node of `key` what it wants.
 fn wish(engine: &Engine, state: &RunState, key: &StepKey, now: DateTime<Utc>) -> Result<Wish> {
     let node = state.head.graph.node(key.node);
     let kind = engine
         .unfold(&node.kind.name, node.kind.version)
         .ok_or_else(|| Error::internal(format!("no node kind `{}`", node.kind)))?;
+    let wish = seen(state, key, now, |step| kind.next(step))??;
+    if let Wish::Children(children) = &wish
+        && (children.len() > MAX_CHILDREN || children.iter().any(|child| !is_child_name(&child.name)))
+    {
+        return Err(Error::internal(format!("`{}` unfolds into nonsense", node.kind)));
+    }
+    Ok(wish)
+}
+
+fn seen<R>(
+    state: &RunState,
+    key: &StepKey,
+    now: DateTime<Utc>,
+    look: impl FnOnce(&Unfolding<'_>) -> R,
+) -> Result<R> {
+    let node = state.head.graph.node(key.node);
     let began = state.unfolded_at(key);
     // Expressions see the time at which the step began, so that every look sees the same.
     let config = nodes::config(state, key, began.unwrap_or(now))?;
@@ -44,13 +81,7 @@ fn wish(engine: &Engine, state: &RunState, key: &StepKey, now: DateTime<Utc>) ->
         began,
         now,
     };
-    let wish = kind.next(&step)?;
-    if let Wish::Children(children) = &wish
-        && (children.len() > MAX_CHILDREN || children.iter().any(|child| !is_child_name(&child.name)))
-    {
-        return Err(Error::internal(format!("`{}` unfolds into nonsense", node.kind)));
-    }
-    Ok(wish)
+    Ok(look(&step))
 }
 
 /// The child of that key, as its node wants it now.

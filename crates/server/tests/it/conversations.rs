@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use synapscale_testkit::db_test;
-use synapscale_testkit::providers::{Gate, Pace, Reply, Script, StandIn, user_says, when};
+use synapscale_testkit::providers::{Gate, Pace, Reply, Script, StandIn, turn, user_says, when};
 
 async fn conversation(server: &Server, agent: &str) -> String {
     let made = server
@@ -126,24 +126,30 @@ db_test! {
         let stand_in = StandIn::start().await;
         provide(&server, &stand_in).await;
         let endless = Reply::text("word ".repeat(5_000)).paced(Pace { first: Duration::ZERO, between: Duration::from_millis(5), chars: 5 });
-        stand_in.script(Script::new().rule(when(user_says("Go on")).then(endless)));
-        let agent = agent(&server, "talker", json!({})).await;
+        stand_in.script(Script::new()
+            .rule(when(turn(1)).then(Reply::tool("projects_list", json!({}))))
+            .rule(when(user_says("Go on")).then(endless)));
+        let agent = agent(&server, "talker", json!({ "tools": [{ "name": "projects.list" }] })).await;
         let talk = conversation(&server, &agent).await;
         let sent = send(&server, &talk, "Go on").await;
         let run = sent["run_id"].as_str().expect("a run").to_owned();
-        assert!(stand_in.wait_for_calls(1, Duration::from_secs(10)).await);
+        assert!(stand_in.wait_for_calls(2, Duration::from_secs(10)).await);
         tokio::time::sleep(Duration::from_millis(300)).await;
         server.ask(Method::POST, &format!("/api/v1/conversations/{talk}/stop"), json!({})).await;
         let reply = replied(&server, &talk).await;
         assert_eq!(reply["status"], "stopped", "{reply}");
         assert_eq!(reply["stop"]["reason"], "cancelled", "{reply}");
         assert!(reply["text"].as_str().is_some_and(|text| text.starts_with("word word")), "{reply}");
+        // What it did before stands there too.
+        let parts = reply["parts"].as_array().expect("parts");
+        assert_eq!((&parts[0]["name"], &parts[0]["status"]), (&json!("projects.list"), &json!("done")), "{reply}");
+        assert!(parts[1]["text"].as_str().is_some_and(|text| text.starts_with("word word")), "{reply}");
         assert_eq!(server.ended(&run).await["status"], "cancelled");
         // The provider is not kept at work, and what it did is on record.
         assert!(stand_in.wait_idle(Duration::from_secs(10)).await, "the provider goes on");
         for _ in 0..100 {
             let usage = server.get(&format!("/api/v1/usage?run_id={run}")).await;
-            if usage["items"].as_array().is_some_and(|rows| rows.len() == 1) {
+            if usage["items"].as_array().is_some_and(|rows| rows.len() == 2) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
