@@ -3,6 +3,7 @@
 
 use super::{StepOutcome, done};
 use crate::engine::Engine;
+use futures::FutureExt;
 use serde_json::Value;
 use synapscale_core::{Ctx, Effect, Error, Result, SYSTEM_TENANT};
 use synapscale_ops::{Envelope, Operation, Sink};
@@ -129,8 +130,7 @@ async fn outside(engine: &Engine, ctx: &Ctx, key: String, mut call: Call, sink: 
         return gate.perform(&prepared, key).await?.output.to_value();
     }
     call.envelope.idempotency_key = Some(key);
-    let answer = gate
-        .call(ctx, &call.operation, call.input, call.envelope, sink)
-        .await?;
-    answer.output.to_value()
+    // Boxed: an outside call, which lasts, need not keep room for it.
+    let called = gate.call(ctx, &call.operation, call.input, call.envelope, sink);
+    called.boxed().await?.output.to_value()
 }

@@ -84,7 +84,7 @@ pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToke
         return;
     }
     tracing::error!(run = %run_id, ?error, "a run was given up, to be tried again");
-    leave(&engine, tenant, run_id, epoch, &shutdown).await;
+    leave(&engine, tenant, run_id, epoch, &shutdown).boxed().await;
 }
 
 /// Lets go of a run that this worker cannot go on with. On SQLite nobody looks at leases, so it tries until it has worked.
@@ -127,7 +127,7 @@ async fn go(
             "crashed_its_worker",
             "Its worker died ten times in a row with this run in hand, eight times with this suspect alone.",
         ));
-        commit(engine, &state, epoch, &[], false).await?;
+        commit(engine, &state, epoch, &[], false).boxed().await?;
         return Ok(());
     }
     // A call that was journalled before a crash and never came back.
@@ -145,7 +145,7 @@ async fn go(
         let has_work = !arrivals.is_empty() || !state.ready.is_empty() || look || calls.is_empty();
         if has_work {
             let span = spans::burst(&state.head);
-            // Boxed: it is large, and thousands of runs in hand wait for calls, not for bursts.
+            // Boxed, as whatever else is not awaited for long: it is large, and runs in hand wait for calls.
             let burst = commit(engine, &state, epoch, &arrivals, look).boxed();
             match spans::seen(&span, burst.instrument(span.clone()).await) {
                 Ok(next) => {
@@ -176,12 +176,12 @@ async fn go(
         }
         tokio::select! {
             Some(arrival) = calls.next() => arrivals.push(arrival),
-            _ = wake.changed() => look = signal::waiting(engine, &state).await.unwrap_or(true),
+            _ = wake.changed() => look = signal::waiting(engine, &state).boxed().await.unwrap_or(true),
             () = tokio::time::sleep_until(beat) => look = true,
             // Outside calls are dropped; they are journalled as started, and the next worker knows.
             () = shutdown.cancelled() => {
                 calls.clear();
-                return signal::give_back(engine, &state, epoch).await;
+                return signal::give_back(engine, &state, epoch).boxed().await;
             }
         }
     }

@@ -92,14 +92,24 @@ async fn call(engine: &Engine, state: &RunState, key: &StepKey) -> Result<Value>
     let config = nodes::config(state, key, now.unwrap_or_else(|| ctx.clock().now()))?;
     let idempotency = state.idempotency_key(key);
     match state.head.graph.node(key.node).kind.name.as_str() {
-        "http" => nodes::call_http(engine, &ctx, &idempotency, &config).await,
+        // Boxed, so that the calls of children, of which there are many, need not keep room for these.
+        "http" => {
+            nodes::call_http(engine, &ctx, &idempotency, &config)
+                .boxed()
+                .await
+        }
         "operation" => match engine.direct(state.head.id) {
             Some(caller) => {
                 caller
                     .hear(|sink| nodes::call_operation(engine, &ctx, idempotency, &config, sink))
+                    .boxed()
                     .await
             }
-            None => nodes::call_operation(engine, &ctx, idempotency, &config, Sink::none()).await,
+            None => {
+                nodes::call_operation(engine, &ctx, idempotency, &config, Sink::none())
+                    .boxed()
+                    .await
+            }
         },
         other => Err(Error::internal(format!("`{other}` makes no outside call"))),
     }

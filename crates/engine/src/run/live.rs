@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// Chunks between a step and its listeners.
 const ROOM: usize = 64;
 /// Chunks that a listener may be behind before it is told everything again. Each run that speaks keeps room for as many.
-const BEHIND: usize = 256;
+const BEHIND: usize = 128;
 /// Most that is kept of what a step has said, in bytes of text.
 const MAX_SAID: usize = 512 * 1024;
 
