@@ -1,4 +1,4 @@
-// What a step was given, and how each of its tries went.
+// What a step was given, when it ran, and how each of its tries went.
 import type { Run, Step } from "@/api/types";
 import { errorOf } from "@/pages/runs/queries";
 import { JsonView } from "@/ui/JsonView";
@@ -57,5 +57,39 @@ export function Tries({ run, step }: GivenProps) {
         </li>
       ))}
     </ol>
+  );
+}
+
+/** How often it was tried, when it began and how long it took, as rows of its facts. */
+export function WhenFacts({ step }: { step: Step }) {
+  return (
+    <>
+      {step.attempts > 1 && (
+        <>
+          <dt>Tries</dt>
+          <dd>{step.attempts}</dd>
+        </>
+      )}
+      {step.started_at && (
+        <>
+          <dt>Began</dt>
+          <dd>
+            <Time at={step.started_at} />
+            <span className="muted">
+              {", took "}
+              <Took from={step.started_at} to={step.finished_at} />
+            </span>
+          </dd>
+        </>
+      )}
+      {step.wait_until && (
+        <>
+          <dt>Waits until</dt>
+          <dd>
+            <Time at={step.wait_until} />
+          </dd>
+        </>
+      )}
+    </>
   );
 }

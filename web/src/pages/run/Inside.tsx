@@ -12,8 +12,7 @@ import { JsonView } from "@/ui/JsonView";
 import { Markdown } from "@/ui/Markdown";
 import { Status, StatusIcon } from "@/ui/Status";
 import { type Tab, Tabs } from "@/ui/Tabs";
-import { Time, Took } from "@/ui/Time";
-import { Tries } from "./Given";
+import { Tries, WhenFacts } from "./Given";
 
 /** The turns and calls as rows. */
 export function Children({ steps, onChoose }: { steps: readonly ChildStep[]; onChoose: (path: string) => void }) {
@@ -84,24 +83,7 @@ export function ChildView({ run, step }: { run: Run; step: ChildStep }) {
             <dd className="tone-bad">{error.message}</dd>
           </>
         )}
-        {step.attempts > 1 && (
-          <>
-            <dt>Tries</dt>
-            <dd>{step.attempts}</dd>
-          </>
-        )}
-        {step.started_at && (
-          <>
-            <dt>Began</dt>
-            <dd>
-              <Time at={step.started_at} />
-              <span className="muted">
-                {", took "}
-                <Took from={step.started_at} to={step.finished_at} />
-              </span>
-            </dd>
-          </>
-        )}
+        <WhenFacts step={step} />
         {spent && <SpentFacts spent={spent} />}
       </dl>
       <SaidNow run={run} node={step.node} path={step.path} />

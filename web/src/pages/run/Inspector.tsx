@@ -11,8 +11,7 @@ import { JsonView } from "@/ui/JsonView";
 import { CopyId } from "@/ui/parts";
 import { Status } from "@/ui/Status";
 import { type Tab, Tabs } from "@/ui/Tabs";
-import { Time, Took } from "@/ui/Time";
-import { Given, Tries } from "./Given";
+import { Given, Tries, WhenFacts } from "./Given";
 import { AgentOf, Children, ChildView, SaidNow, SpentFacts, TalkOf } from "./Inside";
 import { RerunButton } from "./Rerun";
 
@@ -136,32 +135,7 @@ function StepView({ run, step, steps, file, onChoose }: StepViewProps) {
             </dd>
           </>
         )}
-        {step.attempts > 0 && (
-          <>
-            <dt>Tries</dt>
-            <dd>{step.attempts}</dd>
-          </>
-        )}
-        {step.started_at && (
-          <>
-            <dt>Began</dt>
-            <dd>
-              <Time at={step.started_at} />
-              <span className="muted">
-                {", took "}
-                <Took from={step.started_at} to={step.finished_at} />
-              </span>
-            </dd>
-          </>
-        )}
-        {step.wait_until && (
-          <>
-            <dt>Waits until</dt>
-            <dd>
-              <Time at={step.wait_until} />
-            </dd>
-          </>
-        )}
+        <WhenFacts step={step} />
         {spent && <SpentFacts spent={spent} />}
         <AgentOf output={step.output} />
       </dl>
