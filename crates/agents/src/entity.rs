@@ -1,41 +1,7 @@
 //! The rows of this domain: agents, their versions and figures, conversations, who is in them, and messages. They never
 //! leave this crate.
 
-use synapscale_store::{EntitySpec, Tenanted};
-
-/// Declares a tenant's entity without relations; the fields in brackets are its key.
-macro_rules! tenant_entity {
-    ($(#[$about:meta])* $module:ident, $table:literal, [$($key:ident: $key_kind:ty),*], {
-        $($(#[$meta:meta])* $field:ident: $kind:ty,)*
-    }) => {
-        $(#[$about])*
-        pub mod $module {
-            use sea_orm::entity::prelude::*;
-            use synapscale_store::orm as sea_orm;
-
-            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-            #[sea_orm(table_name = $table)]
-            pub struct Model {
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub tenant_id: Uuid,
-                $(#[sea_orm(primary_key, auto_increment = false)]
-                pub $key: $key_kind,)*
-                $($(#[$meta])* pub $field: $kind,)*
-            }
-
-            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
-
-            impl ActiveModelBehavior for ActiveModel {}
-
-            impl super::Tenanted for Entity {
-                fn tenant_column() -> Column {
-                    Column::TenantId
-                }
-            }
-        }
-    };
-}
+use synapscale_store::{EntitySpec, tenant_entity};
 
 tenant_entity!(
     /// An agent: the name people use, and which version of it is the latest.

@@ -1,39 +1,8 @@
 //! The rows: MCP servers, and beside each the tools it listed last. They never leave this crate.
 
-use synapscale_store::{EntitySpec, Tenanted};
+use synapscale_store::{EntitySpec, tenant_entity};
 
-/// Declares a tenant's entity without relations.
-macro_rules! tenant_entity {
-    ($module:ident, $table:literal, { $($(#[$meta:meta])* $field:ident: $kind:ty,)* }) => {
-        pub mod $module {
-            use sea_orm::entity::prelude::*;
-            use synapscale_store::orm as sea_orm;
-
-            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-            #[sea_orm(table_name = $table)]
-            pub struct Model {
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub tenant_id: Uuid,
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub id: Uuid,
-                $($(#[$meta])* pub $field: $kind,)*
-            }
-
-            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
-
-            impl ActiveModelBehavior for ActiveModel {}
-
-            impl super::Tenanted for Entity {
-                fn tenant_column() -> Column {
-                    Column::TenantId
-                }
-            }
-        }
-    };
-}
-
-tenant_entity!(server, "mcp_servers", {
+tenant_entity!(server, "mcp_servers", [id: Uuid], {
     name: String,
     title: String,
     transport: String,
@@ -59,7 +28,7 @@ tenant_entity!(server, "mcp_servers", {
     updated_at: DateTimeUtc,
 });
 
-tenant_entity!(tool_list, "mcp_tool_lists", {
+tenant_entity!(tool_list, "mcp_tool_lists", [id: Uuid], {
     #[sea_orm(column_type = "JsonBinary")]
     tools: Json,
 });

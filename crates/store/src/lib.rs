@@ -7,6 +7,7 @@ mod blobs;
 mod check;
 mod config;
 mod dialect;
+mod entity;
 mod errors;
 pub mod events;
 mod migrate;

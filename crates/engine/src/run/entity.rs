@@ -1,52 +1,19 @@
 //! The engine's rows: graphs, runs, journal, queue, signals, approvals. They never leave this crate.
 
 use synapscale_store::schema::{Index, Table, integer, json, text, timestamp, uuid};
-use synapscale_store::{EntitySpec, Migration, Tenanted};
+use synapscale_store::{EntitySpec, Migration, tenant_entity};
 
 /// Hash partitions of the journal on PostgreSQL.
 const PARTITIONS: u16 = 8;
 
-/// Declares a tenant's entity without relations.
-macro_rules! tenant_entity {
-    ($module:ident, $table:literal, { $($(#[$meta:meta])* $field:ident: $kind:ty,)* }) => {
-        pub mod $module {
-            use synapscale_store::orm as sea_orm;
-            use sea_orm::entity::prelude::*;
-
-            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-            #[sea_orm(table_name = $table)]
-            pub struct Model {
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub tenant_id: Uuid,
-                $($(#[$meta])* pub $field: $kind,)*
-            }
-
-            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
-
-            impl ActiveModelBehavior for ActiveModel {}
-
-            impl super::Tenanted for Entity {
-                fn tenant_column() -> Column {
-                    Column::TenantId
-                }
-            }
-        }
-    };
-}
-
-tenant_entity!(graph, "graphs", {
-    #[sea_orm(primary_key, auto_increment = false)]
-    id: Uuid,
+tenant_entity!(graph, "graphs", [id: Uuid], {
     digest: Vec<u8>,
     #[sea_orm(column_type = "JsonBinary")]
     file: Json,
     created_at: DateTimeUtc,
 });
 
-tenant_entity!(run, "runs", {
-    #[sea_orm(primary_key, auto_increment = false)]
-    id: Uuid,
+tenant_entity!(run, "runs", [id: Uuid], {
     graph_id: Uuid,
     workflow_id: Option<Uuid>,
     workflow_version: Option<i64>,
@@ -73,11 +40,7 @@ tenant_entity!(run, "runs", {
     finished_at: Option<DateTimeUtc>,
 });
 
-tenant_entity!(journal, "journal", {
-    #[sea_orm(primary_key, auto_increment = false)]
-    run_id: Uuid,
-    #[sea_orm(primary_key, auto_increment = false)]
-    seq: i64,
+tenant_entity!(journal, "journal", [run_id: Uuid, seq: i64], {
     node: String,
     path: String,
     attempt: i64,
@@ -87,9 +50,7 @@ tenant_entity!(journal, "journal", {
     at: DateTimeUtc,
 });
 
-tenant_entity!(queue, "run_queue", {
-    #[sea_orm(primary_key, auto_increment = false)]
-    run_id: Uuid,
+tenant_entity!(queue, "run_queue", [run_id: Uuid], {
     priority: i64,
     ready_at: DateTimeUtc,
     owner: Option<Uuid>,
@@ -99,9 +60,7 @@ tenant_entity!(queue, "run_queue", {
     signals: i64,
 });
 
-tenant_entity!(signal, "run_signals", {
-    #[sea_orm(primary_key, auto_increment = false)]
-    id: Uuid,
+tenant_entity!(signal, "run_signals", [id: Uuid], {
     run_id: Uuid,
     node: String,
     kind: String,
@@ -110,9 +69,7 @@ tenant_entity!(signal, "run_signals", {
     at: DateTimeUtc,
 });
 
-tenant_entity!(approval, "approvals", {
-    #[sea_orm(primary_key, auto_increment = false)]
-    id: Uuid,
+tenant_entity!(approval, "approvals", [id: Uuid], {
     run_id: Uuid,
     node: String,
     path: String,

@@ -1,39 +1,8 @@
 //! The rows of the model service: providers, routes, usage. They never leave this crate.
 
-use synapscale_store::{EntitySpec, Tenanted};
+use synapscale_store::{EntitySpec, tenant_entity};
 
-/// Declares a tenant's entity without relations.
-macro_rules! tenant_entity {
-    ($module:ident, $table:literal, { $($(#[$meta:meta])* $field:ident: $kind:ty,)* }) => {
-        pub mod $module {
-            use sea_orm::entity::prelude::*;
-            use synapscale_store::orm as sea_orm;
-
-            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-            #[sea_orm(table_name = $table)]
-            pub struct Model {
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub tenant_id: Uuid,
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub id: Uuid,
-                $($(#[$meta])* pub $field: $kind,)*
-            }
-
-            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
-
-            impl ActiveModelBehavior for ActiveModel {}
-
-            impl super::Tenanted for Entity {
-                fn tenant_column() -> Column {
-                    Column::TenantId
-                }
-            }
-        }
-    };
-}
-
-tenant_entity!(provider, "llm_providers", {
+tenant_entity!(provider, "llm_providers", [id: Uuid], {
     name: String,
     preset: String,
     base_url: Option<String>,
@@ -50,7 +19,7 @@ tenant_entity!(provider, "llm_providers", {
     updated_at: DateTimeUtc,
 });
 
-tenant_entity!(route, "llm_routes", {
+tenant_entity!(route, "llm_routes", [id: Uuid], {
     alias: String,
     strategy: String,
     #[sea_orm(column_type = "JsonBinary")]
@@ -61,7 +30,7 @@ tenant_entity!(route, "llm_routes", {
     updated_at: DateTimeUtc,
 });
 
-tenant_entity!(usage, "llm_usage", {
+tenant_entity!(usage, "llm_usage", [id: Uuid], {
     at: DateTimeUtc,
     day: String,
     route: Option<String>,

@@ -214,27 +214,3 @@ async fn parallel_calls_that_all_have_the_number_nought() {
     assert_eq!(response.message.tool_calls().count(), 2);
     assert_eq!(response.finish, Finish::ToolCalls);
 }
-
-/// `cargo test --release -- --ignored hot_path --nocapture`: what writing a request and reading an answer cost.
-#[test]
-#[ignore = "a measurement, of use only in release"]
-fn hot_path() {
-    use synapscale_llm::adapter::{Call, adapter};
-    let deployment =
-        synapscale_llm::Deployment::new("d", synapscale_llm::preset("openai").expect("preset"), "m");
-    let (request, body) = (full_request(), openai_text(&"word ".repeat(400)));
-    let adapter = adapter(deployment.preset.wire);
-    let call = Call {
-        request: &request,
-        deployment: &deployment,
-        stream: false,
-        structured: None,
-        appended: &[],
-    };
-    let began = std::time::Instant::now();
-    for _ in 0..10_000 {
-        adapter.request(&call).expect("request");
-        adapter.parse(body.as_bytes()).expect("answer");
-    }
-    println!("{:?} per call", began.elapsed() / 10_000);
-}
