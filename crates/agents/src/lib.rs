@@ -26,7 +26,7 @@ use synapscale_engine::{Engine, Unfold};
 use synapscale_llm::Models;
 use synapscale_ops::{Module, Tools};
 use turns::ops::Means;
-use turns::runs::EngineTurns;
+use turns::runs::{Conversations, EngineTurns};
 
 /// The domain of one server. Its operations need the engine's tool loop, the engine needs the gate, and the gate needs the
 /// operations: so the module is made first, and the rest attached when it stands. Cheap to clone; all clones are one.
@@ -54,6 +54,7 @@ impl Agents {
 
     /// Attaches the engine, the model service, everything that can be a tool, and the names of people; the first ones stay.
     pub fn connect(&self, engine: Engine, models: Models, tools: Tools, people: Arc<dyn People>) {
+        engine.set_privacy(Arc::new(Conversations));
         self.1.attach(engine.clone(), models, tools.clone());
         self.attach(Arc::new(EngineTurns(engine)), people, tools);
     }

@@ -22,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Ctx, Error, ErrorKind, Result};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,10 +30,12 @@ use uuid::Uuid;
 pub const RUN_STREAM: &str = "/api/v1/runs/{run_id}/stream";
 /// Most runs that one WebSocket listens to.
 const MAX_WATCHED: usize = 20;
-/// How often a stream looks whether its run has ended.
+/// How often a stream looks whether its run has ended: it may be another process that works on it.
 const LOOK: Duration = Duration::from_millis(500);
-/// Looks between two checks of who listens.
-const RECHECK: u32 = 60;
+/// When one looks that just heard its run: the process that works on it tells the end as well.
+const LOOK_WHEN_TOLD: Duration = Duration::from_secs(5);
+/// How often it is checked who listens.
+const RECHECK: Duration = Duration::from_secs(30);
 /// A quiet stream says so this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -43,7 +45,8 @@ pub type Frames = BoxStream<'static, Value>;
 /// Runs that can be listened to.
 #[async_trait]
 pub trait Watch: Send + Sync {
-    /// Listens to a run: first what its steps under way have said so far, then what they say. Does not end by itself.
+    /// Listens to a run: first what its steps under way have said so far, then what they say. The last frame is of the type
+    /// `end`, if the run ends in this process; else it does not end by itself.
     ///
     /// # Errors
     /// `not_found` or `forbidden` for a run that the caller may not see.
@@ -168,7 +171,7 @@ struct Listening {
     run_id: Uuid,
     frames: Frames,
     look: Interval,
-    looks: u32,
+    checked: Instant,
     shutdown: CancellationToken,
     over: bool,
     _place: Place,
@@ -197,7 +200,7 @@ async fn listen(
         run_id,
         frames,
         look,
-        looks: 0,
+        checked: Instant::now(),
         over: false,
     };
     Ok(stream::unfold(listening, |mut listening| async move {
@@ -215,22 +218,31 @@ impl Listening {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return None,
-                Some(frame) = self.frames.next() => return Some(event("chunk", &frame)),
+                Some(frame) = self.frames.next() => {
+                    self.look.reset_after(LOOK_WHEN_TOLD);
+                    self.over = frame.get("type").and_then(Value::as_str) == Some("end");
+                    return Some(event(if self.over { "end" } else { "chunk" }, &frame));
+                }
                 _ = self.look.tick() => {
-                    self.looks += 1;
                     // Whose key was taken away, or who signed out, hears no more.
-                    if self.looks.is_multiple_of(RECHECK) {
+                    if self.checked.elapsed() >= RECHECK {
+                        self.checked = Instant::now();
                         self.ctx = self.proof.check(&self.inbound).await.ok()?;
                     }
                     let watch = self.streams.watch.as_ref()?;
                     if let Some(status) = watch.ended(&self.ctx, self.run_id).await.ok()? {
                         self.over = true;
-                        return Some(event("end", &json!({ "type": "end", "status": status })));
+                        return Some(event("end", &end(self.run_id, &status)));
                     }
                 }
             }
         }
     }
+}
+
+/// As the process that works on the run tells it.
+fn end(run_id: Uuid, status: &str) -> Value {
+    json!({ "type": "end", "run_id": run_id, "status": status })
 }
 
 fn event(name: &str, data: &Value) -> Event {

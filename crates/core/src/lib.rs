@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod grants;
 mod ids;
+pub mod net;
 
 pub use clock::{Clock, TestClock};
 pub use ctx::{Actor, ActorKind, Channel, Ctx, Origin, Privilege};

@@ -5,6 +5,7 @@ use crate::nodes::Catalog;
 use crate::outbound::Outbound;
 use crate::run::direct::{Caller, Directs, Runner};
 use crate::run::live::Live;
+use crate::run::privacy::Privacy;
 use crate::run::{claim, drive, entity, events};
 use crate::unfold::Unfold;
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use aws_lc_rs::digest;
 use moka::sync::Cache;
 use serde_json::Value;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use synapscale_core::{Actor, Channel, Ctx, Error, FieldError, Result, TenantId, new_id};
 use synapscale_ops::{Gate, Module};
@@ -83,6 +84,8 @@ struct Inner {
     directs: Directs,
     /// Runs in hand and their outside calls.
     tasks: TaskTracker,
+    /// Who sees private runs; nobody until it is set.
+    privacy: OnceLock<Arc<dyn Privacy>>,
 }
 
 /// The engine's own kinds of nodes, and those registered with it.
@@ -149,6 +152,7 @@ impl Engine {
             heartbeat: AtomicI64::new(0),
             directs: Directs::default(),
             tasks: TaskTracker::new(),
+            privacy: OnceLock::new(),
         }));
         gate.set_external(Arc::new(Runner::of(&engine)));
         engine
@@ -157,10 +161,19 @@ impl Engine {
     /// Tables and events; the operations over them are the flows' domain.
     pub fn module() -> Module {
         let mut module = Module::new("engine");
-        module.migrations = vec![entity::migration()];
+        module.migrations = entity::migrations();
         module.entities = entity::entities();
         module.events = events::kinds();
         module
+    }
+
+    /// Sets who decides about private runs; the first one stays.
+    pub fn set_privacy(&self, privacy: Arc<dyn Privacy>) {
+        let _ = self.0.privacy.set(privacy);
+    }
+
+    pub(crate) fn privacy(&self) -> Option<&Arc<dyn Privacy>> {
+        self.0.privacy.get()
     }
 
     /// Compiles a workflow file, or tells all that is wrong with it.

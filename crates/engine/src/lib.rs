@@ -13,9 +13,10 @@ pub use engine::{Engine, EngineConfig, Principals, RUNS};
 pub use nodes::Catalog;
 pub use run::direct::whose;
 pub use run::job::Job;
-pub use run::live::{Listener, Live, LiveChunk, Place};
+pub use run::live::{Live, Place};
 pub use run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
     StepDetail, StepStatus, StepView, TryView, WorkflowRef,
 };
+pub use run::privacy::Privacy;
 pub use unfold::{Act, Child, ChildAsk, ChildCall, Children, Outcome, Unfold, Unfolding, Wish};

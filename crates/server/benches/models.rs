@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use synapscale_core::{Actor, Channel, Clock, Ctx, Grants, Origin, PermissionSet, TenantId, new_id};
 use synapscale_llm::model::{ChatRequest, Delta, Message};
-use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
+use synapscale_llm::service::{Models, ModelsConfig};
 use synapscale_llm::{NoSink, Sink, SinkClosed};
 use synapscale_ops::{Envelope, Gate, GateConfig, Registry};
 use synapscale_store::{DatabaseUrl, MasterKey, Migrations, SecretBox, Store, StoreConfig};
@@ -89,9 +89,7 @@ async fn service(url: &str, folder: &std::path::Path) -> (Models, Ctx) {
         .await
         .expect("a database");
     let settings = ModelsConfig {
-        policy: AddressPolicy {
-            allow: vec!["127.0.0.1".parse().expect("a rule")],
-        },
+        allow: vec!["127.0.0.1".parse().expect("a rule")],
         spill: Some(folder.join("usage")),
         ..ModelsConfig::default()
     };

@@ -22,7 +22,7 @@ use synapscale_engine::outbound::{Outbound, OutboundPolicy};
 use synapscale_engine::{Engine, EngineConfig, Principals, RunStatus, Unfold};
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
-use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
+use synapscale_llm::service::{Models, ModelsConfig};
 use synapscale_mcp::{Mcp, McpConfig};
 use synapscale_ops::{Gate, GateConfig, Module, Registry};
 use synapscale_store::Store;
@@ -438,11 +438,10 @@ fn engine(
 
 fn models_config(config: &Config) -> ModelsConfig {
     ModelsConfig {
-        policy: AddressPolicy {
-            allow: config.models.allow.clone(),
-        },
+        allow: config.models.allow.clone(),
         spill: Some(config.data.join("usage")),
         local_ollama: config.models.local_ollama,
+        ollama_host: config.models.ollama_host.clone(),
         ..ModelsConfig::default()
     }
 }

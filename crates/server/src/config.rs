@@ -13,9 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use synapscale_core::net::AllowRule;
 use synapscale_core::{Error, FieldError, Result};
-use synapscale_engine::outbound::AllowRule;
-use synapscale_llm::service::Allowed;
 use synapscale_ops::{Rate, Rates};
 use synapscale_store::{DatabaseUrl, MasterKey, SecretBox, StoreConfig};
 use zeroize::Zeroizing;
@@ -94,9 +93,11 @@ pub struct LogConfig {
 #[derive(Clone, Debug, Default)]
 pub struct ModelsSettings {
     /// Private addresses that providers of models may stand at.
-    pub allow: Vec<Allowed>,
+    pub allow: Vec<AllowRule>,
     /// Whether an Ollama on this machine is offered to workspaces without a provider.
     pub local_ollama: bool,
+    /// Where that Ollama listens, in any form that `OLLAMA_HOST` may have; its usual port unless given.
+    pub ollama_host: Option<String>,
 }
 
 /// The client of other people's MCP servers.
@@ -373,6 +374,7 @@ impl Config {
             models: ModelsSettings {
                 allow: Vec::new(),
                 local_ollama: true,
+                ollama_host: None,
             },
             mcp: McpSettings::default(),
             log: LogConfig {
@@ -409,6 +411,7 @@ impl Config {
         // On a developer's machine what runs there is the developer's; elsewhere the operator decides.
         let own_machine = config.profile == Profile::Dev;
         config.models.local_ollama = layer.llm.local_ollama.unwrap_or(own_machine);
+        config.models.ollama_host = layer.llm.ollama_host;
         config.mcp.stdio = layer.mcp.stdio.unwrap_or_default();
         config.mcp.stdio.retain(|command| !command.is_empty());
         config.mcp.allow = problems.list("mcp/allow", layer.mcp.allow);

@@ -259,6 +259,13 @@ pub async fn delete(agents: &Agents, tx: &Tx, id: Uuid, expected: Option<i64>) -
     seat.require_owner()?;
     let row = seat.conversation;
     check_revision("conversation", expected, row.revision)?;
+    // While the caller still sees the run.
+    if let Some(run_id) = row.run_id {
+        agents
+            .turns()?
+            .stop(tx, run_id, "The conversation was deleted.")
+            .await?;
+    }
     messages::delete_blobs(tx, id).await?;
     let gone = tx
         .delete::<message::Entity>()
@@ -272,12 +279,6 @@ pub async fn delete(agents: &Agents, tx: &Tx, id: Uuid, expected: Option<i64>) -
         .delete::<conversation::Entity>()
         .filter(conversation::Column::Id.eq(id));
     tx.run_delete(gone).await?;
-    if let Some(run_id) = row.run_id {
-        agents
-            .turns()?
-            .stop(tx, run_id, "The conversation was deleted.")
-            .await?;
-    }
     let told = ConversationDeleted {
         agent_id: row.agent_id,
     };

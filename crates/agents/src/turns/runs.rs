@@ -1,13 +1,14 @@
 //! Agents in the engine: the runs that answer in conversations, and those that work on a task of their own.
 
 use crate::needs::{NewReply, RunStanding, RunState, Turns};
+use crate::service::members;
 use crate::turns::fold;
 use crate::view::Part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use synapscale_core::{Actor, ActorKind, Result};
-use synapscale_engine::{Engine, NewRun, RunStatus, Started, whose};
+use synapscale_core::{ActorKind, Result};
+use synapscale_engine::{Engine, NewRun, Privacy, RunStatus, RunView, Started, whose};
 use synapscale_store::Tx;
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ impl Turns for EngineTurns {
             "reply_id": reply.message_id,
             "conversation_id": reply.conversation_id,
         });
-        let started = start(&self.0, tx, &reply_graph(), input, Some(reply.message_id)).await?;
+        let started = start(&self.0, tx, &reply_graph(), input, Some(&reply)).await?;
         Ok(started.run_id)
     }
 
@@ -70,11 +71,21 @@ fn standing(status: RunStatus) -> RunStanding {
 }
 
 /// Starts a run of one of this domain's own graphs, as the caller.
-async fn start(engine: &Engine, tx: &Tx, graph: &Value, input: Value, id: Option<Uuid>) -> Result<Started> {
+async fn start(
+    engine: &Engine,
+    tx: &Tx,
+    graph: &Value,
+    input: Value,
+    reply: Option<&NewReply>,
+) -> Result<Started> {
     let graph_id = engine.put_graph(tx, graph).await?;
-    let (principal, on_behalf_of) = acting(engine, tx).await?;
+    let cause = cause(engine, tx).await?;
+    let (principal, on_behalf_of) = match &cause {
+        Some(run) => (run.actor, run.on_behalf_of),
+        None => whose(tx.ctx()),
+    };
     let new = NewRun {
-        id,
+        id: reply.map(|reply| reply.message_id),
         graph_id,
         trigger: "start".to_owned(),
         input,
@@ -83,19 +94,35 @@ async fn start(engine: &Engine, tx: &Tx, graph: &Value, input: Value, id: Option
         on_behalf_of,
         priority: PRIORITY,
         correlation: Some(tx.ctx().correlation()),
+        private_to: match reply {
+            Some(reply) => Some(reply.conversation_id),
+            // What an agent hands on of a conversation is as private as that is.
+            None => cause.and_then(|run| run.private_to),
+        },
     };
     engine.start(tx, new).await
 }
 
-/// As whom the run acts. One that an agent starts acts as the agent's own run does: that may act for two, the publisher of
-/// a workflow and whoever started it, and has no more than both may do.
-async fn acting(engine: &Engine, tx: &Tx) -> Result<(Actor, Option<Actor>)> {
+/// The run whose agent starts this one, if one does. The new run acts as that one does: it may act for two, the publisher
+/// of a workflow and whoever started it, and has no more than both may do.
+async fn cause(engine: &Engine, tx: &Tx) -> Result<Option<RunView>> {
     match (tx.ctx().actor().kind, tx.ctx().origin().run) {
-        (ActorKind::Agent, Some(run)) => {
-            let run = engine.run(tx, run).await?;
-            Ok((run.actor, run.on_behalf_of))
+        (ActorKind::Agent, Some(run)) => engine.run(tx, run).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Who is in a conversation sees the runs of its replies.
+pub(crate) struct Conversations;
+
+#[async_trait]
+impl Privacy for Conversations {
+    async fn sees(&self, tx: &Tx, private_to: Uuid) -> Result<bool> {
+        match members::seat(tx, private_to).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.code(), "not_found" | "person_required") => Ok(false),
+            Err(error) => Err(error),
         }
-        _ => Ok(whose(tx.ctx())),
     }
 }
 

@@ -20,10 +20,11 @@ use reqwest::{Client, Url, redirect};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::guard::{AddressRefused, AllowRule, Guard, GuardedResolver, Lookup, system_lookup};
+use super::resolver::{AddressRefused, GuardedResolver, Lookup, system_lookup};
 use super::{
     OutboundBody, OutboundError, OutboundPolicy, OutboundRequest, OutboundResponse, Payload, TimeoutPhase,
 };
+use synapscale_core::net::{AllowRule, Guard};
 
 /// No request takes longer, whatever it asks for; it keeps the deadline computable.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);

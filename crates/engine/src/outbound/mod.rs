@@ -1,13 +1,13 @@
 //! The only door for HTTP requests that leave the engine on a workflow's behalf: the `http` node,
 //! callbacks, integrations. A workflow's author chooses the URL, so every address is checked where it is
-//! connected to (see [`guard`]), every redirect is a new request, and every size and duration has a bound.
+//! connected to (see [`resolver`]), every redirect is a new request, and every size and duration has a bound.
 //!
 //! *Invariant:* nothing outside this module builds a `reqwest::Client` for a URL that a tenant can influence.
 //! *Invariant:* no message of [`OutboundError`] holds more of a URL than its origin, or any header value.
 //! Deliberately absent: proxies, cookies, automatic retries of ours, client certificates.
 
 mod client;
-mod guard;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +19,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
+use synapscale_core::net::AllowRule;
 
 pub use client::Outbound;
-pub use guard::{AllowRule, AllowRuleError};
 
 /// The longest wait that [`retry_after`] reports; a server that asks for more is asked again after a day.
 pub const RETRY_AFTER_CAP: Duration = Duration::from_secs(24 * 60 * 60);

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::client::origin_of;
-use super::guard::Lookup;
+use super::resolver::Lookup;
 use super::*;
 
 /// `{"ok":true}`.

@@ -166,6 +166,7 @@ impl Engine {
                         on_behalf_of,
                         priority: PRIORITY,
                         correlation: Some(tx.ctx().correlation()),
+                        private_to: None,
                     };
                     engine.start(&tx, new).await.map(|_| ())
                 }

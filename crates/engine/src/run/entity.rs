@@ -34,6 +34,7 @@ tenant_entity!(run, "runs", [id: Uuid], {
     behalf_id: Option<Uuid>,
     priority: i64,
     correlation: Uuid,
+    private_to: Option<Uuid>,
     work_ms: i64,
     created_at: DateTimeUtc,
     started_at: Option<DateTimeUtc>,
@@ -96,7 +97,15 @@ const STATUSES: &[&str] = &[
     "cancelled",
 ];
 
-pub fn migration() -> Migration {
+/// What the engine keeps, in the order in which it came to be.
+pub fn migrations() -> Vec<Migration> {
+    vec![
+        first(),
+        Migration::new("engine_0002_private_runs").add_column("runs", uuid("private_to").null()),
+    ]
+}
+
+fn first() -> Migration {
     Migration::new("engine_0001_runs")
         .create(
             Table::tenant(

@@ -49,6 +49,7 @@ impl Engine {
                         on_behalf_of: None,
                         priority: 0,
                         correlation: None,
+                        private_to: None,
                     };
                     engine.start(&tx, new).await
                 }

@@ -41,6 +41,15 @@ pub struct LiveChunk {
     pub chunk: Value,
 }
 
+/// What a listener hears.
+#[derive(Clone, Debug)]
+pub(crate) enum Heard {
+    /// A step said something.
+    Chunk(LiveChunk),
+    /// The run is over and has this status; nothing more comes.
+    End(&'static str),
+}
+
 /// The live channel of one process. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
 pub struct Live(Arc<Mutex<HashMap<Uuid, Channel>>>);
@@ -48,7 +57,7 @@ pub struct Live(Arc<Mutex<HashMap<Uuid, Channel>>>);
 /// One run's: there while a step says something or somebody listens.
 struct Channel {
     steps: Vec<Said>,
-    listeners: broadcast::Sender<LiveChunk>,
+    listeners: broadcast::Sender<Heard>,
 }
 
 /// What a step under way has said, neighbouring texts put together.
@@ -59,11 +68,11 @@ struct Said {
 }
 
 /// Somebody who listens to a run.
-pub struct Listener {
+pub(crate) struct Listener {
     /// What was said before, in order.
     pub so_far: VecDeque<LiveChunk>,
     /// What comes.
-    pub next: broadcast::Receiver<LiveChunk>,
+    pub next: broadcast::Receiver<Heard>,
 }
 
 impl Default for Channel {
@@ -102,29 +111,37 @@ impl Live {
         }
     }
 
-    /// What a run says from now on as frames, after what its steps under way have said so far. A listener that falls behind
-    /// hears the steps from their beginning again.
+    /// What a run says from now on as frames, after what its steps under way have said so far; the last one is
+    /// `{"type": "end"}`, if the run ends in this process. A listener that falls behind hears the steps from their beginning
+    /// again.
     pub fn frames(&self, run_id: Uuid) -> impl Stream<Item = Value> + Send + use<> {
         let Listener { so_far, next } = self.listen(run_id);
-        stream::unfold(
-            (self.clone(), so_far, next),
-            move |(live, mut so_far, mut next)| async move {
-                loop {
-                    if let Some(chunk) = so_far.pop_front() {
-                        return Some((chunk.frame(), (live, so_far, next)));
-                    }
-                    match next.recv().await {
-                        Ok(chunk) => so_far.push_back(chunk),
-                        Err(RecvError::Lagged(_)) => Listener { so_far, next } = live.listen(run_id),
-                        Err(RecvError::Closed) => return None,
-                    }
+        stream::unfold(Some((self.clone(), so_far, next)), move |listening| async move {
+            let (live, mut so_far, mut next) = listening?;
+            loop {
+                if let Some(chunk) = so_far.pop_front() {
+                    return Some((chunk.frame(), Some((live, so_far, next))));
                 }
-            },
-        )
+                match next.recv().await {
+                    Ok(Heard::Chunk(chunk)) => so_far.push_back(chunk),
+                    Ok(Heard::End(status)) => return Some((end(run_id, status), None)),
+                    Err(RecvError::Lagged(_)) => Listener { so_far, next } = live.listen(run_id),
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        })
+    }
+
+    /// Tells who listens that a run is over.
+    pub(crate) fn end(&self, run_id: Uuid, status: &'static str) {
+        if let Some(channel) = self.channels().get(&run_id) {
+            // Nobody there is no fault.
+            let _ = channel.listeners.send(Heard::End(status));
+        }
     }
 
     /// Listens to a run, whether or not it says something now. Whoever calls has made sure that the run may be seen.
-    pub fn listen(&self, run_id: Uuid) -> Listener {
+    fn listen(&self, run_id: Uuid) -> Listener {
         let mut channels = self.channels();
         // Those that nobody speaks in or listens to any more.
         channels.retain(|_, channel| !channel.steps.is_empty() || channel.listeners.receiver_count() > 0);
@@ -143,6 +160,10 @@ impl Live {
         let texts = said.filter(|chunk| chunk.get("type").and_then(Value::as_str) == Some("text"));
         Some(texts.filter_map(text_of).collect())
     }
+}
+
+fn end(run_id: Uuid, status: &str) -> Value {
+    json!({ "type": "end", "run_id": run_id, "status": status })
 }
 
 fn text_of(chunk: &Value) -> Option<&str> {
@@ -225,10 +246,8 @@ impl Speaking {
         }
         if channel.listeners.receiver_count() > 0 {
             // Nobody there any more is no fault.
-            let _ = channel.listeners.send(LiveChunk {
-                place: self.place.clone(),
-                chunk,
-            });
+            let place = self.place.clone();
+            let _ = channel.listeners.send(Heard::Chunk(LiveChunk { place, chunk }));
         }
     }
 }
@@ -311,7 +330,10 @@ mod tests {
             );
             assert_eq!(live.text(run).as_deref(), Some("Hello, wor"));
             go.notify_one();
-            assert_eq!(listener.next.recv().await.expect("a chunk").chunk, text("ld"));
+            let Ok(Heard::Chunk(heard)) = listener.next.recv().await else {
+                panic!("no chunk");
+            };
+            assert_eq!(heard.chunk, text("ld"));
         };
         let (done, ()) = tokio::join!(call, listen);
         assert_eq!(done.expect("done"), json!(1));
@@ -348,6 +370,17 @@ mod tests {
         }
         let all: String = (0..BEHIND * 2).map(|word| format!("{word} ")).collect();
         assert_eq!(heard, all);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_run_ends_what_is_heard_of_it() {
+        let (live, run) = (Live::default(), Uuid::from_u128(4));
+        live.end(run, "failed");
+        let mut frames = pin!(live.frames(run));
+        live.end(run, "succeeded");
+        let last = json!({ "type": "end", "run_id": run, "status": "succeeded" });
+        assert_eq!(frames.next().await, Some(last));
+        assert_eq!(frames.next().await, None);
     }
 
     #[tokio::test]

@@ -52,6 +52,7 @@ pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<
             .map(|(kind, id)| actor(kind, id)),
         priority: row.priority,
         correlation: row.correlation,
+        private_to: row.private_to,
         created_at: row.created_at,
     };
     let mut state = RunState::new(head);

@@ -13,6 +13,7 @@ pub(crate) mod live;
 pub(crate) mod load;
 pub(crate) mod model;
 pub(crate) mod persist;
+pub(crate) mod privacy;
 pub(crate) mod rerun;
 pub(crate) mod retry;
 pub(crate) mod signal;

@@ -105,6 +105,8 @@ pub struct NewRun {
     pub priority: i64,
     /// The request or story it belongs to; the run's own id if none.
     pub correlation: Option<Uuid>,
+    /// What it is private to, such as a conversation: only who sees that sees the run.
+    pub private_to: Option<Uuid>,
 }
 
 /// A run right after its first burst.
@@ -152,6 +154,8 @@ pub struct RunView {
     pub on_behalf_of: Option<Actor>,
     /// The request or story it belongs to.
     pub correlation: Uuid,
+    /// The conversation that it belongs to; only who is in it sees the run.
+    pub private_to: Option<Uuid>,
     /// Work done so far, in milliseconds; waiting does not count.
     pub work_ms: i64,
     /// When it was accepted.

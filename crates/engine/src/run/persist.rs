@@ -21,7 +21,7 @@ pub(crate) async fn insert(
     input: Value,
     leased: bool,
 ) -> Result<()> {
-    finish(state, tx);
+    finish(engine, tx, state);
     let head = state.head.clone();
     let output = output(tx, state).await?;
     tx.insert::<run::Entity>(run::Model {
@@ -43,6 +43,7 @@ pub(crate) async fn insert(
         behalf_id: head.on_behalf_of.map(|actor| actor.id),
         priority: head.priority,
         correlation: head.correlation,
+        private_to: head.private_to,
         work_ms: state.work_ms,
         created_at: head.created_at,
         started_at: state.started_at,
@@ -76,7 +77,7 @@ pub(crate) async fn insert(
 
 /// Keeps what a later burst did. Refused when the lease is no longer ours: then nothing of the burst stays.
 pub(crate) async fn update(engine: &Engine, tx: &Tx, state: &mut RunState, epoch: i64) -> Result<()> {
-    finish(state, tx);
+    finish(engine, tx, state);
     release_or_renew(engine, tx, state, epoch).await?;
     let output = output(tx, state).await?;
     let update = tx
@@ -153,8 +154,13 @@ pub(crate) fn lease_lost() -> Error {
     )
 }
 
-fn finish(state: &mut RunState, tx: &Tx) {
+fn finish(engine: &Engine, tx: &Tx, state: &mut RunState) {
     state.status = super::burst::status(state);
+    let over = state.status.is_final() || state.status == RunStatus::Paused;
+    if over {
+        let (live, run_id, status) = (engine.live().clone(), state.head.id, state.status.as_str());
+        tx.after_commit(move || live.end(run_id, status));
+    }
     let head = &state.head;
     if state.status.is_final() {
         if state.status == RunStatus::Succeeded {

@@ -40,6 +40,7 @@ impl Engine {
             on_behalf_of: Some(caller).filter(|caller| *caller != head.principal),
             priority: head.priority,
             correlation: Some(head.correlation),
+            private_to: head.private_to,
         };
         self.start_with(tx, new, rows).await
     }

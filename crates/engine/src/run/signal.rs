@@ -73,7 +73,7 @@ impl Engine {
             let words = "An approval is a person's word: no step of a run decides one.";
             return Err(Error::new(ErrorKind::Forbidden, "forbidden", words));
         }
-        let row = views::approval_row(tx, approval_id).await?;
+        let row = self.visible_approval(tx, approval_id).await?;
         let now = tx.ctx().clock().now();
         let status = if approve {
             ApprovalStatus::Approved
@@ -108,7 +108,7 @@ impl Engine {
                 decision,
             },
         ));
-        views::approval(views::approval_row(tx, approval_id).await?)
+        views::approval(self.visible_approval(tx, approval_id).await?)
     }
 }
 

@@ -48,6 +48,7 @@ impl Engine {
             on_behalf_of: new.on_behalf_of,
             priority: new.priority,
             correlation: new.correlation.unwrap_or(id),
+            private_to: new.private_to,
             created_at: tx.ctx().clock().now(),
         };
         let ctx = self.run_ctx(&head).await?;

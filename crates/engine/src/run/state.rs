@@ -25,6 +25,7 @@ pub(crate) struct RunHead {
     pub on_behalf_of: Option<Actor>,
     pub priority: i64,
     pub correlation: Uuid,
+    pub private_to: Option<Uuid>,
     pub created_at: DateTime<Utc>,
 }
 

@@ -17,6 +17,7 @@ impl Engine {
     /// # Errors
     /// `not_found`, for a step that the run does not have or a child that has not begun.
     pub async fn step(&self, tx: &Tx, run_id: Uuid, node: &str, path: &str) -> Result<StepDetail> {
+        self.visible(tx, run_id).await?;
         let (state, rows) = with_rows(self, tx, run_id).await?;
         let index = state.head.graph.index(node);
         let index = index.ok_or_else(|| Error::not_found("step"))?;

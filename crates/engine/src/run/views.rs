@@ -9,12 +9,12 @@ use crate::run::model::{
     StepView,
 };
 use crate::run::state::{Row, RunState, What, error_value};
-use crate::run::{entity, journal};
+use crate::run::{entity, journal, privacy};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
-use synapscale_core::{Ctx, Error, Result};
+use synapscale_core::{Ctx, Result};
 use synapscale_ops::{Page, page};
 use synapscale_store::orm::{ColumnTrait, Condition, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{Scoped, Tx};
@@ -29,7 +29,7 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn run(&self, tx: &Tx, run_id: Uuid) -> Result<RunView> {
-        view(tx, row(tx, run_id).await?).await
+        view(tx, self.visible(tx, run_id).await?).await
     }
 
     /// Where these runs stand, and why those that failed did. Those that are not there are left out.
@@ -49,7 +49,7 @@ impl Engine {
         Ok(rows.into_iter().map(told).collect())
     }
 
-    /// Runs, the newest first. Inputs and outputs stay out of lists.
+    /// Runs, the newest first. Inputs and outputs stay out of lists, and so do private runs that somebody else began.
     ///
     /// # Errors
     /// `cursor` for one that is none.
@@ -57,6 +57,7 @@ impl Engine {
         let limit = page::limit(filter.limit);
         let mut query = tx
             .find::<run::Entity>()
+            .filter(privacy::listed(tx.ctx()))
             .order_by_desc(run::Column::CreatedAt)
             .order_by_desc(run::Column::Id)
             .limit(limit + 1);
@@ -88,14 +89,15 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn steps(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<StepView>> {
+        self.visible(tx, run_id).await?;
         let (state, rows) = with_rows(self, tx, run_id).await?;
         Ok(steps(&state, rows))
     }
 
-    /// Approvals, the newest first.
+    /// Approvals, the newest first; those of private runs for whoever began these, or who asks for the run's own.
     ///
     /// # Errors
-    /// `cursor` for one that is none.
+    /// `cursor` for one that is none, `not_found` for a run that is not there.
     pub async fn approvals(&self, tx: &Tx, filter: ApprovalFilter) -> Result<Page<ApprovalView>> {
         let limit = page::limit(filter.limit);
         let mut query = tx
@@ -105,9 +107,13 @@ impl Engine {
         if let Some(status) = filter.status {
             query = query.filter(approval::Column::Status.eq(status.as_str()));
         }
-        if let Some(run_id) = filter.run_id {
-            query = query.filter(approval::Column::RunId.eq(run_id));
-        }
+        query = match filter.run_id {
+            None => query.filter(privacy::listed_approvals(tx.ctx())),
+            Some(run_id) => {
+                self.visible(tx, run_id).await?;
+                query.filter(approval::Column::RunId.eq(run_id))
+            }
+        };
         if let Some(cursor) = &filter.cursor {
             let before: Uuid = page::decode(cursor)?;
             query = query.filter(approval::Column::Id.lt(before));
@@ -126,7 +132,7 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn approval(&self, tx: &Tx, id: Uuid) -> Result<ApprovalView> {
-        approval(approval_row(tx, id).await?)
+        approval(self.visible_approval(tx, id).await?)
     }
 
     /// The run's answer once there is one; none when the run neither answered nor ended in time.
@@ -161,7 +167,10 @@ impl Engine {
             wake.borrow_and_update();
             let view = self
                 .store()
-                .read(ctx, |tx| async move { Ok(brief(row(&tx, run_id).await?)) })
+                .read(ctx, |tx| {
+                    let engine = self.clone();
+                    async move { Ok(brief(engine.visible(&tx, run_id).await?)) }
+                })
                 .await?;
             let left = until.saturating_duration_since(Instant::now());
             if enough(&view) || left.is_zero() {
@@ -207,14 +216,6 @@ fn ended(view: &RunView) -> bool {
     view.status.is_final() || view.status == RunStatus::Paused
 }
 
-async fn row(tx: &Tx, run_id: Uuid) -> Result<run::Model> {
-    tx.find::<run::Entity>()
-        .filter(run::Column::Id.eq(run_id))
-        .row(tx)
-        .await?
-        .ok_or_else(|| Error::not_found("run"))
-}
-
 async fn view(tx: &Tx, row: entity::run::Model) -> Result<RunView> {
     let (input, output) = (row.input.clone(), row.output.clone());
     let mut view = brief(row);
@@ -247,6 +248,7 @@ fn brief(row: entity::run::Model) -> RunView {
             .zip(row.behalf_id)
             .map(|(kind, id)| actor(kind, id)),
         correlation: row.correlation,
+        private_to: row.private_to,
         work_ms: row.work_ms,
         created_at: row.created_at,
         started_at: row.started_at,
@@ -316,14 +318,6 @@ fn follow(step: &mut StepView, what: What, at: DateTime<Utc>) {
             step.finished_at = retry_at.is_none().then_some(at);
         }
     }
-}
-
-pub(crate) async fn approval_row(tx: &Tx, id: Uuid) -> Result<approval::Model> {
-    tx.find::<approval::Entity>()
-        .filter(approval::Column::Id.eq(id))
-        .row(tx)
-        .await?
-        .ok_or_else(|| Error::not_found("approval"))
 }
 
 pub(crate) fn approval(row: approval::Model) -> Result<ApprovalView> {

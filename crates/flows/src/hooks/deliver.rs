@@ -70,6 +70,7 @@ async fn start(engine: &Engine, tx: &Tx, delivery: &Delivery) -> Result<Started>
         on_behalf_of: None,
         priority: 0,
         correlation: Some(tx.ctx().correlation()),
+        private_to: None,
     };
     let started = engine.start(tx, run).await?;
     if remember(tx, delivery, started.run_id).await? {

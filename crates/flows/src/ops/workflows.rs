@@ -376,6 +376,7 @@ async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
         on_behalf_of: Some(tx.ctx().principal().unwrap_or(caller)).filter(|whom| *whom != pinned.publisher),
         priority: input.priority.unwrap_or(0),
         correlation: Some(tx.ctx().correlation()),
+        private_to: None,
     };
     flows.engine()?.start(tx, run).await
 }

@@ -2,22 +2,22 @@
 
 use crate::client::ClientConfig;
 use crate::error::{LlmError, LlmErrorKind, Result};
-use crate::service::net::{AddressPolicy, GuardedResolver, Place};
+use crate::service::net::{GuardedResolver, Place, place};
 use std::sync::Arc;
+use synapscale_core::net::Guard;
 
-/// The clients under one policy.
+/// The clients under one guard.
 pub(crate) struct Clients {
-    policy: Arc<AddressPolicy>,
+    guard: Guard,
     public: reqwest::Client,
     named: reqwest::Client,
 }
 
 impl Clients {
-    pub fn new(policy: AddressPolicy, config: &ClientConfig) -> Result<Self> {
-        let policy = Arc::new(policy);
+    pub fn new(guard: Guard, config: &ClientConfig) -> Result<Self> {
         let build = |place| {
             let resolver = GuardedResolver {
-                policy: policy.clone(),
+                guard: guard.clone(),
                 place,
             };
             let builder = config.builder()?.dns_resolver(Arc::new(resolver));
@@ -28,7 +28,7 @@ impl Clients {
         Ok(Clients {
             public: build(Place::Public)?,
             named: build(Place::Named)?,
-            policy,
+            guard,
         })
     }
 
@@ -37,10 +37,15 @@ impl Clients {
     /// # Errors
     /// `BadConfig` when it may not be reached.
     pub fn of(&self, base_url: &str) -> Result<reqwest::Client> {
-        Ok(match self.policy.place(base_url)? {
+        Ok(match place(&self.guard, base_url)? {
             Place::Public => self.public.clone(),
             Place::Named => self.named.clone(),
         })
+    }
+
+    /// The client for hosts that the operator named.
+    pub fn named(&self) -> &reqwest::Client {
+        &self.named
     }
 
     /// The client that is used where nothing else is said.

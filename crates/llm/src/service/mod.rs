@@ -7,7 +7,7 @@ mod clients;
 mod entity;
 mod events;
 mod migration;
-pub mod net;
+mod net;
 mod ops;
 mod probe;
 mod providers;
@@ -16,7 +16,6 @@ pub mod usage;
 pub mod view;
 
 pub use chat::{AttemptView, ChatAnswer, ChatMessage, OpSink};
-pub use net::{AddressPolicy, Allowed};
 pub use probe::ProviderTest;
 pub use usage::query::{UsageSum, UsageSummary, UsageView};
 pub use usage::writer::Figures;
@@ -30,6 +29,7 @@ use clients::Clients;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+use synapscale_core::net::{AllowRule, Guard};
 use synapscale_core::{Clock, Ctx, Error, Result};
 use synapscale_ops::Module;
 use synapscale_store::{EntitySpec, Store, Tx};
@@ -48,7 +48,7 @@ const LOOK: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct ModelsConfig {
     /// The addresses beyond the public internet that tenants' providers may stand at.
-    pub policy: AddressPolicy,
+    pub allow: Vec<AllowRule>,
     /// The folder in which usage waits while the database is away; none to go without.
     pub spill: Option<PathBuf>,
     /// Most bytes of it.
@@ -57,7 +57,7 @@ pub struct ModelsConfig {
     /// own machine: everybody with `llm:chat` may use it.
     pub local_ollama: bool,
     /// Where that Ollama listens, in any form that `OLLAMA_HOST` may have; its usual place if none. The operator's word:
-    /// it is reached whatever `policy` says.
+    /// it is reached whatever `allow` says.
     pub ollama_host: Option<String>,
     /// The prices; those that come with the product if none.
     pub prices: Option<Arc<PriceBook>>,
@@ -66,7 +66,7 @@ pub struct ModelsConfig {
 impl Default for ModelsConfig {
     fn default() -> Self {
         ModelsConfig {
-            policy: AddressPolicy::default(),
+            allow: Vec::new(),
             spill: None,
             spill_bytes: 256 << 20,
             local_ollama: false,
@@ -138,7 +138,7 @@ impl Models {
     /// When TLS cannot be set up or the spill's folder cannot be had.
     pub fn attach(&self, clock: Clock, config: ModelsConfig) -> Result<()> {
         let client = ClientConfig::default();
-        let clients = Clients::new(config.policy, &client)?;
+        let clients = Clients::new(Guard::new(config.allow), &client)?;
         let settings = RouterConfig {
             client,
             clock,
@@ -237,7 +237,7 @@ impl Models {
             }
             let Ok(attached) = self.attached() else { return };
             let host = attached.ollama_host.as_deref();
-            let found = discover_ollama(attached.clients.public(), host).await.ok();
+            let found = discover_ollama(attached.clients.named(), host).await.ok();
             let mut known = attached.ollama.write().unwrap_or_else(PoisonError::into_inner);
             if found.is_some() != known.is_some() {
                 let models = found.as_ref().map_or(0, |found| found.models.len());
@@ -295,7 +295,7 @@ impl Models {
             (None, Some(first)) if model == DEFAULT => (first.name.clone(), Some(DEFAULT)),
             _ => return Err(nothing()),
         };
-        let client = self.attached()?.clients.public().clone();
+        let client = self.attached()?.clients.named().clone();
         let ollama = Known::ollama(found.base_url, client).ok_or_else(nothing)?;
         ollama.target(&model, alias).map(Arc::new)
     }

@@ -3,15 +3,13 @@
 use crate::home::{Home, faults, open_to_loopback};
 use serde_json::json;
 use std::time::Duration;
-use synapscale_llm::service::{AddressPolicy, ModelsConfig};
+use synapscale_llm::service::ModelsConfig;
 use synapscale_testkit::providers::{KEY, StandIn};
 use synapscale_testkit::{Receiver, TestDb, db_test};
 
 fn allowing(db: &TestDb, rules: &[&str]) -> ModelsConfig {
     ModelsConfig {
-        policy: AddressPolicy {
-            allow: rules.iter().map(|rule| rule.parse().expect("a rule")).collect(),
-        },
+        allow: rules.iter().map(|rule| rule.parse().expect("a rule")).collect(),
         ..open_to_loopback(db)
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Actor, Channel, Ctx, Error, Grants, Origin, PermissionSet, Result, TenantId, new_id};
-use synapscale_llm::service::{AddressPolicy, Models, ModelsConfig};
+use synapscale_llm::service::{Models, ModelsConfig};
 use synapscale_ops::{Answer, Envelope, ExternalRunner, Gate, GateConfig, Prepared, Rates, Registry, Sink};
 use synapscale_store::events::EventFilter;
 use synapscale_store::{Migrations, Store};
@@ -45,9 +45,7 @@ impl ExternalRunner for Nobody {
 /// Settings under which providers may stand on the loopback address.
 pub fn open_to_loopback(db: &TestDb) -> ModelsConfig {
     ModelsConfig {
-        policy: AddressPolicy {
-            allow: vec!["127.0.0.1".parse().expect("a rule")],
-        },
+        allow: vec!["127.0.0.1".parse().expect("a rule")],
         spill: Some(db.folder().join("usage")),
         ..ModelsConfig::default()
     }

@@ -3,7 +3,7 @@
 use crate::home::{Home, SOON, faults, text};
 use serde_json::{Value, json};
 use std::time::Duration;
-use synapscale_llm::service::{AddressPolicy, ModelsConfig};
+use synapscale_llm::service::ModelsConfig;
 use synapscale_testkit::providers::{Dialect, Options, StandIn};
 use synapscale_testkit::{TestDb, db_test};
 
@@ -20,7 +20,7 @@ async fn ollama() -> StandIn {
 /// Nobody's providers may stand on this machine, but its Ollama is looked for.
 fn looking(db: &TestDb, at: &str) -> ModelsConfig {
     ModelsConfig {
-        policy: AddressPolicy::default(),
+        allow: Vec::new(),
         local_ollama: true,
         ollama_host: Some(at.to_owned()),
         spill: Some(db.folder().join("usage")),

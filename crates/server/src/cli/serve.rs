@@ -25,6 +25,7 @@ Settings come from synapscale.toml, then SYNAPSCALE_… variables, then flags:
   [http] allow                    SYNAPSCALE_HTTP_ALLOW: private addresses that workflows may reach
   [llm] allow                     SYNAPSCALE_LLM_ALLOW: private addresses that providers of models may stand at
         local_ollama              SYNAPSCALE_LLM_LOCAL_OLLAMA: offer an Ollama of this machine (dev: true, else false)
+        ollama_host               SYNAPSCALE_LLM_OLLAMA_HOST, OLLAMA_HOST: where it listens, 127.0.0.1:11434 unless set
   [mcp] stdio                     SYNAPSCALE_MCP_STDIO: commands that MCP servers may be started by, with any arguments
         allow                     SYNAPSCALE_MCP_ALLOW: private addresses that MCP servers may stand at
         path                      SYNAPSCALE_MCP_PATH: the PATH of such processes, this one's unless given

@@ -84,6 +84,7 @@ pub(super) struct HttpLayer {
 pub(super) struct LlmLayer {
     pub allow: Option<Vec<String>>,
     pub local_ollama: Option<bool>,
+    pub ollama_host: Option<String>,
 }
 
 /// No `Debug`: the headers are secret.
@@ -217,6 +218,7 @@ impl Layer {
             llm: LlmLayer {
                 allow: list("LLM_ALLOW"),
                 local_ollama,
+                ollama_host: text("LLM_OLLAMA_HOST").or_else(|| env("OLLAMA_HOST")),
             },
             mcp: McpLayer {
                 stdio: list("MCP_STDIO"),
@@ -263,6 +265,7 @@ impl Layer {
             llm: LlmLayer {
                 allow: self.llm.allow.or(below.llm.allow),
                 local_ollama: self.llm.local_ollama.or(below.llm.local_ollama),
+                ollama_host: self.llm.ollama_host.or(below.llm.ollama_host),
             },
             mcp: McpLayer {
                 stdio: self.mcp.stdio.or(below.mcp.stdio),

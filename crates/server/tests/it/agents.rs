@@ -45,7 +45,7 @@ async fn start(server: &Server, agent: &str, input: &str) -> String {
     started["run_id"].as_str().expect("a run").to_owned()
 }
 
-async fn approval_of(server: &Server, run: &str) -> Value {
+pub async fn approval_of(server: &Server, run: &str) -> Value {
     for _ in 0..200 {
         let path = format!("/api/v1/approvals?status=pending&run_id={run}");
         let found = server.get(&path).await;

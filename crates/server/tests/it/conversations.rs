@@ -1,6 +1,6 @@
 //! People talk with agents: messages, branches, live text, stopping, approvals.
 
-use crate::agents::{agent, provide};
+use crate::agents::{agent, approval_of, provide};
 use crate::process::{Server, bootstrap};
 use futures::StreamExt;
 use reqwest::Method;
@@ -63,6 +63,45 @@ async fn heard(server: &Server, run: &str) -> Vec<(String, Value)> {
             (field(event, "event:"), data)
         })
         .collect()
+}
+
+/// Somebody else of the same workspace, who may do everything there.
+struct Colleague {
+    id: Value,
+    token: String,
+}
+
+impl Colleague {
+    async fn join(server: &Server) -> Self {
+        let (email, password) = ("other@example.com", "correct horse battery");
+        let member = json!({ "email": email, "role": "admin", "password": password });
+        let member = server.ask(Method::POST, "/api/v1/members", member).await;
+        let sign_in = json!({ "email": email, "password": password });
+        let tokens = server
+            .anonymous(Method::POST, "/api/v1/auth/token")
+            .json(&sign_in);
+        let tokens: Value = tokens
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON");
+        Colleague {
+            id: member["user"]["id"].clone(),
+            token: tokens["access_token"].as_str().expect("a token").to_owned(),
+        }
+    }
+
+    async fn ask(&self, server: &Server, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let request = server.anonymous(method.clone(), path).bearer_auth(&self.token);
+        let request = match method {
+            Method::GET => request,
+            _ => request.json(&body),
+        };
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
 }
 
 fn slow(text: &str) -> Reply {
@@ -174,23 +213,51 @@ db_test! {
         assert_eq!(replied(&server, &talk).await["text"], "You said: Anybody?", "the stand-in echoes");
     }
 
-    async fn others_do_not_see_a_talk(db: TestDb) {
+    async fn others_do_not_see_a_talk_nor_its_runs(db: TestDb) {
         let server = Server::fresh(db).await;
-        let agent = agent(&server, "secret", json!({})).await;
+        let stand_in = StandIn::start().await;
+        provide(&server, &stand_in).await;
+        stand_in.script(Script::new()
+            .rule(when(turn(1)).then(Reply::tool("projects_create", json!({ "name": "Hush" }))))
+            .rule(when(turn(2)).then(Reply::text("Done."))));
+        let agent = agent(&server, "secret", json!({ "tools": [{ "name": "projects.*", "approval": "always" }] })).await;
         let talk = conversation(&server, &agent).await;
-        let member = json!({ "email": "other@example.com", "role": "member", "password": "correct horse battery" });
-        let member = server.ask(Method::POST, "/api/v1/members", member).await;
-        let sign_in = json!({ "email": "other@example.com", "password": "correct horse battery" });
-        let tokens = server.anonymous(Method::POST, "/api/v1/auth/token").json(&sign_in).send().await.expect("an answer");
-        let tokens: Value = tokens.json().await.expect("JSON");
-        let theirs = |path: String| server.anonymous(Method::GET, &path).bearer_auth(tokens["access_token"].as_str().expect("a token")).send();
-        let status = |answer: Result<reqwest::Response, reqwest::Error>| answer.expect("an answer").status().as_u16();
-        let path = format!("/api/v1/conversations/{talk}");
-        assert_eq!(status(theirs(path.clone()).await), 404);
-        assert_eq!(status(theirs(format!("{path}/messages")).await), 404);
-        let invite = json!({ "user_id": member["user"]["id"] });
-        server.ask(Method::POST, &format!("{path}/participants"), invite).await;
-        assert_eq!(status(theirs(path).await), 200);
+        let run = send(&server, &talk, "A secret").await["run_id"].as_str().expect("a run").to_owned();
+        let approval = approval_of(&server, &run).await["id"].as_str().expect("an id").to_owned();
+        let other = Colleague::join(&server).await;
+        // All that names a run or an approval, by the API's own description.
+        let described = server.get("/api/v1/openapi.json").await;
+        let mut tried = 0;
+        for (path, methods) in described["paths"].as_object().expect("paths") {
+            if !path.contains("{run_id}") && !path.contains("{approval_id}") {
+                continue;
+            }
+            let at = path.replace("{run_id}", &run).replace("{approval_id}", &approval).replace("{node}", "agent");
+            for method in methods.as_object().expect("methods").keys() {
+                let method = method.to_uppercase().parse().expect("a method");
+                let body = if at.ends_with("decide") { json!({ "approve": true }) } else { json!({}) };
+                let (status, answer) = other.ask(&server, method, &at, body).await;
+                assert_eq!(status, 404, "{at}: {answer}");
+                tried += 1;
+            }
+        }
+        assert!(tried >= 7, "{tried}");
+        let stream = format!("/api/v1/runs/{run}/stream");
+        assert_eq!(other.ask(&server, Method::GET, &stream, Value::Null).await.0, 404);
+        for list in ["/api/v1/runs", "/api/v1/approvals"] {
+            let (_, theirs) = other.ask(&server, Method::GET, list, Value::Null).await;
+            assert_eq!(theirs["items"], json!([]), "{list}");
+            assert_eq!(server.get(list).await["items"].as_array().map(Vec::len), Some(1), "{list}");
+        }
+        assert_eq!(other.ask(&server, Method::GET, &format!("/api/v1/conversations/{talk}/messages"), Value::Null).await.0, 404);
+        // Who is let in sees it all, and may decide.
+        let invite = json!({ "user_id": other.id });
+        server.ask(Method::POST, &format!("/api/v1/conversations/{talk}/participants"), invite).await;
+        let (status, seen) = other.ask(&server, Method::GET, &format!("/api/v1/runs/{run}"), Value::Null).await;
+        assert_eq!((status, &seen["private_to"]), (200, &json!(talk)));
+        let decide = format!("/api/v1/approvals/{approval}/decide");
+        assert_eq!(other.ask(&server, Method::POST, &decide, json!({ "approve": true })).await.0, 200);
+        assert_eq!(replied(&server, &talk).await["text"], "Done.");
     }
 
     async fn nothing_hangs_when_the_server_dies_in_a_reply(db: TestDb) {

@@ -161,20 +161,21 @@ export function AgentOf({ output }: { output: Step["output"] }) {
 
 /** The conversation that a run answers in, if its input names one. */
 export function TalkOf({ run }: { run: Run }) {
-  const { conversation_id, agent_id, agent } = (run.input ?? {}) as Record<string, unknown>;
+  const { agent_id, agent } = (run.input ?? {}) as Record<string, unknown>;
   const agentId = [agent_id, agent, (agent as { id?: unknown } | null)?.id].find((id) => typeof id === "string");
-  if (typeof conversation_id !== "string") return null;
+  if (!run.private_to) return null;
   return (
     <>
       <dt>Conversation</dt>
       <dd>
         <Link
           to="/agents/$agentId/c/$conversationId"
-          params={{ agentId: typeof agentId === "string" ? agentId : "any", conversationId: conversation_id }}
+          params={{ agentId: typeof agentId === "string" ? agentId : "any", conversationId: run.private_to }}
           className="link"
         >
           Open it
-        </Link>
+        </Link>{" "}
+        <span className="muted">Only who is in it sees this run.</span>
       </dd>
     </>
   );

@@ -1,19 +1,18 @@
-//! Which addresses an outbound request may reach: the table of special ranges, the operator's
-//! exceptions, and the resolver that applies both to the very addresses that are connected to.
+//! Which addresses a server that acts for many tenants may reach: the table of special ranges, the operator's exceptions,
+//! and the judgement by both. Public addresses are open; everything else only where the operator says so, since the server
+//! stands in a network that tenants must not see into.
 //!
-//! *Invariant:* an address is checked where it is used. Names go through [`GuardedResolver`], so there
-//! is no second lookup for a hostile name server to answer differently; literal addresses never reach
-//! a resolver (hyper-util parses them first), so the client asks [`Guard::check_literal`] before each hop.
+//! *Invariant:* an address is judged where it is used. Names go through a resolver that asks [`Guard::permits`] of what it
+//! found, so that there is no second lookup for a hostile name server to answer differently; literal addresses never reach
+//! a resolver (hyper-util parses them first), so clients ask [`Guard::check_literal`] before each hop.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use ipnet::IpNet;
-use reqwest::Url;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Url;
 
 /// IPv4 ranges that are not the public internet: first address, prefix length, what it is.
 /// Source: IANA special-purpose registry, plus the one public address clouds use for host services.
@@ -53,7 +52,7 @@ const SPECIAL_V6: &[(Ipv6Addr, u32, Special)] = &[
         48,
         Special::Benchmarking,
     ),
-    // IETF assignments, Teredo and ORCHID among them: nothing a workflow calls lives here.
+    // IETF assignments, Teredo and ORCHID among them: nothing that anybody calls lives here.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23, Special::Reserved),
     (
         Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0),
@@ -68,7 +67,7 @@ const SPECIAL_V6: &[(Ipv6Addr, u32, Special)] = &[
 
 /// Why an address is not an ordinary address of the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Special {
+pub enum Special {
     /// 0.0.0.0/8 and `::`, which the kernel takes for this host.
     Unspecified,
     /// This host.
@@ -98,13 +97,13 @@ pub(crate) enum Special {
 impl Special {
     /// Whether a rule that names a *host* opens this range. A trusted name may well stand for an internal
     /// service, but never for the metadata service or a group: those take a rule with the address itself.
-    fn opened_by_name(self) -> bool {
+    pub fn opened_by_name(self) -> bool {
         matches!(self, Self::Loopback | Self::Private | Self::Shared)
     }
 }
 
 /// What is special about `ip`, or `None` for an ordinary public address.
-pub(crate) fn special(ip: IpAddr) -> Option<Special> {
+pub fn special(ip: IpAddr) -> Option<Special> {
     match ip.to_canonical() {
         IpAddr::V4(v4) => special_v4(v4),
         IpAddr::V6(v6) => special_v6(v6),
@@ -176,7 +175,7 @@ pub struct AllowRuleError {
 
 impl AllowRule {
     /// The port the rule is limited to, if it is.
-    pub(crate) fn port(&self) -> Option<u16> {
+    pub fn port(&self) -> Option<u16> {
         self.port
     }
 
@@ -333,7 +332,7 @@ fn plain_name(host: &str) -> &str {
 }
 
 /// The address a URL's host literally is, in any notation the URL parser accepts.
-pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
+pub fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     let host = host
         .strip_prefix('[')
@@ -344,17 +343,18 @@ pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
 
 /// Decides about addresses; cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Guard {
+pub struct Guard {
     rules: Arc<[AllowRule]>,
 }
 
 impl Guard {
-    pub(crate) fn new(rules: Vec<AllowRule>) -> Self {
+    /// A guard with the operator's exceptions.
+    pub fn new(rules: Vec<AllowRule>) -> Self {
         Self { rules: rules.into() }
     }
 
     /// Whether `ip`, found under the name `host`, may be connected to on `port`.
-    pub(crate) fn permits(&self, host: Option<&str>, ip: IpAddr, port: u16) -> bool {
+    pub fn permits(&self, host: Option<&str>, ip: IpAddr, port: u16) -> bool {
         let ip = ip.to_canonical();
         let Some(special) = special(ip) else { return true };
         let host = host.map(plain_name);
@@ -368,7 +368,7 @@ impl Guard {
     }
 
     /// Whether a rule names the very host or address in `url`, with its port.
-    pub(crate) fn names(&self, url: &Url) -> bool {
+    pub fn names(&self, url: &Url) -> bool {
         let port = url.port_or_known_default().unwrap_or_default();
         let (ip, host) = (literal(url), url.host_str().map(plain_name));
         self.rules
@@ -380,8 +380,11 @@ impl Guard {
             })
     }
 
-    /// The address in `url` when it is a literal one that may not be reached.
-    pub(crate) fn check_literal(&self, url: &Url) -> Result<(), IpAddr> {
+    /// Refuses an address that is written in `url` itself and may not be reached.
+    ///
+    /// # Errors
+    /// The address.
+    pub fn check_literal(&self, url: &Url) -> Result<(), IpAddr> {
         match (literal(url), url.port_or_known_default()) {
             (Some(ip), Some(port)) if !self.permits(None, ip, port) => Err(ip),
             (Some(ip), None) => Err(ip),
@@ -390,48 +393,6 @@ impl Guard {
     }
 }
 
-/// Turns a name into addresses: the system's resolver, or a table in tests.
-pub(crate) type Lookup =
-    Arc<dyn Fn(String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> + Send + Sync>;
-
-/// The system's resolver.
-pub(crate) fn system_lookup() -> Lookup {
-    Arc::new(|name| {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
-    })
-}
-
-/// The resolver given to reqwest: looks a name up once and hands on only what may be connected to.
-pub(crate) struct GuardedResolver {
-    pub(crate) guard: Guard,
-    /// The port of every connection of the client this resolver serves. reqwest does not tell a resolver
-    /// the port, so there is one client per port that rules name; 0 stands for all others.
-    pub(crate) port: u16,
-    pub(crate) lookup: Lookup,
-}
-
-/// Found in the error chain when a name has only addresses that may not be reached.
-#[derive(Debug, thiserror::Error)]
-#[error("the name stands for an address that may not be reached")]
-pub(crate) struct AddressRefused(pub(crate) IpAddr);
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (guard, port) = (self.guard.clone(), self.port);
-        let looked_up = (self.lookup)(name.as_str().to_owned());
-        Box::pin(async move {
-            let all = looked_up.await?;
-            let (open, refused): (Vec<_>, Vec<_>) = all
-                .into_iter()
-                .partition(|ip| guard.permits(Some(name.as_str()), *ip, port));
-            match (open.is_empty(), refused.first()) {
-                (true, Some(ip)) => Err(AddressRefused(*ip).into()),
-                (true, None) => Err("the name has no address".into()),
-                _ => Ok(Box::new(open.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs),
-            }
-        })
-    }
-}
+#[cfg(test)]
+#[path = "net_tests.rs"]
+mod tests;
