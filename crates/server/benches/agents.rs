@@ -25,7 +25,14 @@ fn event(delta: &Value, finish: Option<&str>, usage: Option<&Value>) -> Bytes {
     Bytes::from(format!("data: {event}\n\n"))
 }
 
-/// First a call of a tool, then an answer; to who asks for it, a word every 50 ms without end.
+/// How often the tool is to be called: the number that the agent's task ends with.
+fn wanted(messages: &[Value]) -> usize {
+    let task = messages.iter().rev().find(|message| message["role"] == "user");
+    let digit = task.and_then(|task| task.to_string().chars().rev().find_map(|c| c.to_digit(10)));
+    digit.map_or(1, |digit| digit as usize)
+}
+
+/// As many calls of a tool as are wanted, one a turn, then an answer; to who asks for it, a word every 50 ms without end.
 async fn answer(body: Bytes) -> ([(axum::http::HeaderName, &'static str); 1], Body) {
     let asked: Value = serde_json::from_slice(&body).expect("JSON");
     let messages = asked["messages"].as_array().expect("messages");
@@ -44,12 +51,15 @@ async fn answer(body: Bytes) -> ([(axum::http::HeaderName, &'static str); 1], Bo
         return (kind, Body::from_stream(words));
     }
     let usage = json!({ "prompt_tokens": 200, "completion_tokens": 20, "total_tokens": 220 });
-    let called = messages.iter().any(|message| message["role"] == "tool");
-    let (delta, finish) = match called {
+    let called = messages.iter().filter(|message| message["role"] == "tool").count();
+    let (delta, finish) = match called >= wanted(messages) {
         true => (json!({ "content": "There is one project." }), "stop"),
         false => {
-            let function = json!({ "name": "projects_list", "arguments": "{}" });
-            let call = json!({ "index": 0, "id": "call_1", "type": "function", "function": function });
+            // Never twice the same, which would be taken for a circle.
+            let arguments = json!({ "limit": called + 1 }).to_string();
+            let function = json!({ "name": "projects_list", "arguments": arguments });
+            let id = format!("call_{called}");
+            let call = json!({ "index": 0, "id": id, "type": "function", "function": function });
             (json!({ "tool_calls": [call] }), "tool_calls")
         }
     };
@@ -76,13 +86,27 @@ async fn start(server: &Server, input: &str) -> String {
     started["run_id"].as_str().expect("a run").to_owned()
 }
 
-/// One agent from its start to its end: two turns and a call of a tool.
-async fn work(server: &Server) -> Duration {
+/// One agent from its start to its end: as many calls of a tool, and a turn more.
+async fn work(server: &Server, calls: usize) -> Duration {
     let began = Instant::now();
-    let run = start(server, "What is there?").await;
+    let run = start(server, &format!("What is there? Look as often: {calls}")).await;
     let mut ended = server.listen(&run).await;
     while let Some(Ok(_)) = ended.next().await {}
     began.elapsed()
+}
+
+/// Agents side by side, each with that many calls of a tool.
+async fn many(server: &Server, name: &str, calls: usize, span: Duration) -> Measured {
+    let (began, cpu) = (Instant::now(), server.cpu());
+    let callers = (0..CALLERS).map(|_| async {
+        let mut times = Vec::new();
+        while began.elapsed() < span {
+            times.push(work(server, calls).await);
+        }
+        times
+    });
+    let times: Vec<Duration> = join_all(callers).await.into_iter().flatten().collect();
+    server.measured(name, times, began.elapsed(), server.cpu() - cpu)
 }
 
 /// The figures of agents on this server.
@@ -96,22 +120,10 @@ pub async fn measure(server: &Server, span: Duration) -> Vec<Measured> {
         .await;
     let agent = json!({ "name": "bench", "spec": { "tools": [{ "name": "projects.list" }] } });
     server.ask(Method::POST, "/api/v1/agents", agent).await;
-    work(server).await;
-    let (began, cpu) = (Instant::now(), server.cpu());
-    let callers = (0..CALLERS).map(|_| async {
-        let mut times = Vec::new();
-        while began.elapsed() < span {
-            times.push(work(server).await);
-        }
-        times
-    });
-    let times: Vec<Duration> = join_all(callers).await.into_iter().flatten().collect();
-    let run = server.measured(
-        "an agent: two turns, one tool call",
-        times,
-        began.elapsed(),
-        server.cpu() - cpu,
-    );
+    work(server, 1).await;
+    let run = many(server, "an agent: two turns, one tool call", 1, span).await;
+    let longer = many(server, "an agent: six turns, five tool calls", 5, span).await;
+    let turn = longer.each_of(4, &run, "an agent's turn with one tool call");
     let runs = join_all((0..STREAMS).map(|_| start(server, "endless"))).await;
     let mut heard = join_all(runs.iter().map(|run| server.listen(run))).await;
     for stream in &mut heard {
@@ -125,5 +137,5 @@ pub async fn measure(server: &Server, span: Duration) -> Vec<Measured> {
         async move { server.ask(Method::POST, &path, json!({})).await }
     };
     join_all(runs.iter().map(cancel)).await;
-    vec![run, memory]
+    vec![run, longer, turn, memory]
 }

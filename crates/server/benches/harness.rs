@@ -67,7 +67,12 @@ impl Measured {
 
     /// What this takes beyond the floor below it.
     pub fn beyond(&self, floor: &Measured, name: &str) -> Self {
-        let share = self.cpu_each - floor.cpu_each;
+        self.each_of(1, floor, name)
+    }
+
+    /// What each of the `more` things takes that this does beyond the other.
+    pub fn each_of(&self, more: u32, other: &Measured, name: &str) -> Self {
+        let share = (self.cpu_each - other.cpu_each) / f64::from(more);
         Measured {
             name: name.to_owned(),
             database: self.database.clone(),
