@@ -10,6 +10,7 @@ mod dialect;
 mod entity;
 mod errors;
 pub mod events;
+mod lanes;
 mod migrate;
 mod owner;
 mod postgres;
@@ -20,6 +21,7 @@ mod soft_delete;
 mod sqlite;
 mod statement;
 mod store;
+mod turnstile;
 mod tx;
 
 pub use blobs::{BLOB_THRESHOLD_BYTES, BlobRef};

@@ -9,6 +9,7 @@ use crate::postgres;
 use crate::secrets::SecretBox;
 use crate::sqlite::{self, SqliteFile};
 use crate::statement::StatementObserver;
+use crate::turnstile::Turnstile;
 use crate::tx::{Conn, Tx};
 use metrics::{counter, histogram};
 use sqlx::Row;
@@ -16,7 +17,7 @@ use sqlx::postgres::PgPool;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use synapscale_core::{Clock, Ctx, Error, Privilege, Result};
+use synapscale_core::{Clock, Ctx, Error, Privilege, Result, SYSTEM_TENANT};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +44,8 @@ enum Engine {
         /// For the system's own reads. A write that holds one of `pool` may need one, such as for its publisher's
         /// permissions; with a single pool, enough writers at once would wait for one another for ever.
         control: PgPool,
+        /// Before `pool`.
+        turnstile: Turnstile,
     },
 }
 
@@ -124,6 +127,7 @@ impl Store {
                 Engine::Postgres {
                     pool: postgres::open(url, &config).await?,
                     control: postgres::open(url, &few).await?,
+                    turnstile: Turnstile::new(config.connections.max(2), config.acquire_timeout),
                 }
             }
         };
@@ -180,7 +184,7 @@ impl Store {
 
     pub(crate) async fn lend_writer(&self) -> Result<(sqlite::Lease, sqlite::Ticket)> {
         match &self.0.engine {
-            Engine::Sqlite(file) => file.writer.lend().await,
+            Engine::Sqlite(file) => file.writer.lend(SYSTEM_TENANT).await,
             Engine::Postgres { .. } => Err(Error::internal("PostgreSQL has no single writer")),
         }
     }
@@ -249,7 +253,7 @@ impl Store {
     async fn begin_read(&self, ctx: &Ctx, single: bool) -> Result<Tx> {
         let conn = match &self.0.engine {
             Engine::Sqlite(file) => {
-                let mut reader = file.readers.lend().await?;
+                let mut reader = file.readers.lend(ctx.tenant()).await?;
                 reader.lent_for(single);
                 if !single {
                     dialect::sqlite::run(reader.conn()?, dialect::sqlite::BEGIN_READ)
@@ -258,12 +262,16 @@ impl Store {
                 }
                 Conn::Reader(reader)
             }
-            Engine::Postgres { pool, control } => {
-                let pool = match ctx.privilege() {
-                    Privilege::Tenant => pool,
-                    Privilege::System => control,
+            Engine::Postgres {
+                pool,
+                control,
+                turnstile,
+            } => {
+                let (pool, turnstile) = match ctx.privilege() {
+                    Privilege::Tenant => (pool, Some(turnstile)),
+                    Privilege::System => (control, None),
                 };
-                let conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+                let conn = postgres::Lent::new(pool, turnstile, ctx.tenant()).await?;
                 let mut opening = postgres::Opening::new(conn);
                 dialect::postgres::run(opening.conn()?, &dialect::postgres::begin_read(ctx))
                     .await
@@ -288,7 +296,7 @@ impl Store {
             }
             Some(Conn::Postgres(mut conn)) => {
                 let ended = dialect::postgres::run(&mut conn, "COMMIT").await;
-                ended.unwrap_or_else(|_| postgres::close_lost(conn));
+                ended.unwrap_or_else(|_| conn.close());
             }
             _ => {}
         }
@@ -310,7 +318,9 @@ impl Store {
             ctx.time_left()?;
             let outcome = match &self.0.engine {
                 Engine::Sqlite(file) => self.write_sqlite(ctx, file, &work).await,
-                Engine::Postgres { pool, .. } => self.write_postgres(ctx, pool, &work).await,
+                Engine::Postgres { pool, turnstile, .. } => {
+                    self.write_postgres(ctx, pool, turnstile, &work).await
+                }
             };
             match outcome {
                 Err(error) if error.is_transient() && attempt < WRITE_TRIES => {
@@ -332,7 +342,7 @@ impl Store {
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let (lease, ticket) = file.writer.lend().await?;
+        let (lease, ticket) = file.writer.lend(ctx.tenant()).await?;
         let tx = Tx::new(
             ctx.clone(),
             Backend::Sqlite,
@@ -368,16 +378,22 @@ impl Store {
         Ok(value)
     }
 
-    async fn write_postgres<T, F, Fut>(&self, ctx: &Ctx, pool: &PgPool, work: &F) -> Result<T>
+    async fn write_postgres<T, F, Fut>(
+        &self,
+        ctx: &Ctx,
+        pool: &PgPool,
+        turnstile: &Turnstile,
+        work: &F,
+    ) -> Result<T>
     where
         F: Fn(Tx) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+        let conn = postgres::Lent::new(pool, Some(turnstile), ctx.tenant()).await?;
         let mut opening = postgres::Opening::new(conn);
         let begin = dialect::postgres::begin_write(ctx);
         let begun = sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
-            .fetch_one(&mut **opening.conn()?)
+            .fetch_one(&mut *opening.conn()?)
             .await;
         let xid: String = begun
             .and_then(|row| row.try_get(1))
@@ -402,7 +418,7 @@ impl Store {
             Ok(value) => value,
             Err(error) => {
                 if dialect::postgres::run(&mut conn, "ROLLBACK").await.is_err() {
-                    postgres::close_lost(conn);
+                    conn.close();
                 }
                 return Err(error);
             }
@@ -411,7 +427,7 @@ impl Store {
         let (store, pool) = (self.clone(), pool.clone());
         let ended = self.0.tasks.spawn(async move {
             if let Err(error) = dialect::postgres::run(&mut conn, "COMMIT").await {
-                postgres::close_lost(conn);
+                conn.close();
                 let lost = !matches!(error, sqlx::Error::Database(_));
                 if !lost || !postgres::was_committed(&pool, &xid).await? {
                     return Err(error.into_core());
@@ -449,8 +465,8 @@ impl Store {
     /// Waits for lent connections and closes. Further use answers `shutting_down`.
     pub async fn close(&self) {
         match &self.0.engine {
-            Engine::Sqlite(file) => file.readers.close(self.0.config.connections).await,
-            Engine::Postgres { pool, control } => {
+            Engine::Sqlite(file) => file.readers.close().await,
+            Engine::Postgres { pool, control, .. } => {
                 pool.close().await;
                 control.close().await;
             }

@@ -8,8 +8,7 @@ use crate::store::Shared;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
-use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::AssertSqlSafe;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use synapscale_core::{Ctx, Error, NewEvent, Result};
@@ -18,7 +17,7 @@ use synapscale_core::{Ctx, Error, NewEvent, Result};
 pub(crate) enum Conn {
     Reader(Reader),
     Writer(Lease),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(postgres::Lent),
 }
 
 /// A transaction of one [`Ctx`]. Clones share it; after commit or rollback every use is an error.
@@ -45,7 +44,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Only a future that was dropped half-way leaves a connection here.
         if let Some(Conn::Postgres(conn)) = self.conn.get_mut().take() {
-            postgres::close_lost(conn);
+            conn.close();
         }
     }
 }
@@ -234,7 +233,7 @@ impl Tx {
                     // SQLite undoes the whole transaction when its disk is full; what came after would stand alone,
                     // each statement for itself. Nothing more may be sent here.
                     match self.take_conn().await {
-                        Some(Conn::Postgres(conn)) => postgres::close_lost(conn),
+                        Some(Conn::Postgres(conn)) => conn.close(),
                         other => drop(other),
                     }
                     return Err(error.transient());

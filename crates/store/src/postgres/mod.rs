@@ -3,5 +3,5 @@
 mod open;
 mod wake;
 
-pub(crate) use open::{Opening, close_lost, open, was_committed};
+pub(crate) use open::{Lent, Opening, close_lost, open, was_committed};
 pub(crate) use wake::{listen, notify_loop};

@@ -3,12 +3,14 @@
 use crate::config::StoreConfig;
 use crate::dialect::postgres as sql;
 use crate::errors::IntoCore;
+use crate::turnstile::{Pass, Turnstile};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Postgres, Row};
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
-use synapscale_core::{Error, Result};
+use synapscale_core::{Error, Result, TenantId};
 
 /// Prepared statements kept by each connection.
 const STATEMENTS: usize = 512;
@@ -57,24 +59,64 @@ pub(crate) fn close_lost(mut conn: PoolConnection<Postgres>) {
     conn.close_on_drop();
 }
 
+/// A connection and the pass that it was lent on.
+pub(crate) struct Lent {
+    conn: PoolConnection<Postgres>,
+    _pass: Option<Pass>,
+}
+
+impl Lent {
+    /// Waits for a turn, if there is a turnstile, and for a connection.
+    ///
+    /// # Errors
+    /// `database_busy`, or when the database cannot be reached.
+    pub async fn new(pool: &PgPool, turnstile: Option<&Turnstile>, tenant: TenantId) -> Result<Self> {
+        let pass = match turnstile {
+            Some(turnstile) => Some(turnstile.pass(tenant).await?),
+            None => None,
+        };
+        let conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+        Ok(Lent { conn, _pass: pass })
+    }
+
+    /// Closes it: it died, or was left inside of a transaction.
+    pub fn close(self) {
+        close_lost(self.conn);
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.conn
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+}
+
 /// A connection on which BEGIN is under way. Dropped before [`Opening::opened`], it is closed: the pool would hand on a
 /// transaction that it knows nothing of.
-pub(crate) struct Opening(Option<PoolConnection<Postgres>>);
+pub(crate) struct Opening(Option<Lent>);
 
 impl Opening {
-    pub fn new(conn: PoolConnection<Postgres>) -> Self {
+    pub fn new(conn: Lent) -> Self {
         Opening(Some(conn))
     }
 
     /// The connection, to send BEGIN on.
-    pub fn conn(&mut self) -> Result<&mut PoolConnection<Postgres>> {
+    pub fn conn(&mut self) -> Result<&mut PgConnection> {
         self.0
-            .as_mut()
+            .as_deref_mut()
             .ok_or_else(|| Error::internal("the connection was handed on"))
     }
 
     /// BEGIN came back.
-    pub fn opened(mut self) -> Result<PoolConnection<Postgres>> {
+    pub fn opened(mut self) -> Result<Lent> {
         self.0
             .take()
             .ok_or_else(|| Error::internal("the connection was handed on"))
@@ -84,7 +126,7 @@ impl Opening {
 impl Drop for Opening {
     fn drop(&mut self) {
         if let Some(conn) = self.0.take() {
-            close_lost(conn);
+            conn.close();
         }
     }
 }

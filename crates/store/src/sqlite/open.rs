@@ -5,6 +5,7 @@ use super::writer::Writer;
 use crate::config::StoreConfig;
 use crate::dialect::sqlite as sql;
 use crate::errors::IntoCore;
+use crate::turnstile::Turnstile;
 use rustix::fs::{FlockOperation, flock};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
@@ -59,8 +60,7 @@ pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqliteFile
     let writer = Writer::start(conn, config.write_queue, config.acquire_timeout);
     let readers = Readers::new(
         options.pragma("query_only", "on"),
-        config.connections,
-        config.acquire_timeout,
+        Turnstile::new(config.connections, config.acquire_timeout),
     );
     Ok(SqliteFile {
         readers,

@@ -1,12 +1,11 @@
 //! The readers: a fixed number of read-only connections, opened when first needed, lent one at a time.
 
 use crate::errors::IntoCore;
+use crate::turnstile::{Pass, Turnstile};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use synapscale_core::{Error, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use synapscale_core::{Error, Result, TenantId};
 
 /// The lender.
 #[derive(Clone)]
@@ -14,9 +13,8 @@ pub(crate) struct Readers(Arc<Inner>);
 
 struct Inner {
     options: SqliteConnectOptions,
-    permits: Arc<Semaphore>,
+    turnstile: Turnstile,
     idle: Mutex<Vec<SqliteConnection>>,
-    timeout: Duration,
 }
 
 /// A lent connection; it goes back when dropped.
@@ -27,16 +25,15 @@ pub(crate) struct Reader {
     /// How many statements may still be sent; any number unless set.
     left: Option<u32>,
     home: Arc<Inner>,
-    _permit: OwnedSemaphorePermit,
+    _pass: Pass,
 }
 
 impl Readers {
-    pub fn new(options: SqliteConnectOptions, count: u32, timeout: Duration) -> Self {
+    pub fn new(options: SqliteConnectOptions, turnstile: Turnstile) -> Self {
         Readers(Arc::new(Inner {
             options,
-            permits: Arc::new(Semaphore::new(count.max(1) as usize)),
+            turnstile,
             idle: Mutex::new(Vec::new()),
-            timeout,
         }))
     }
 
@@ -44,11 +41,8 @@ impl Readers {
     ///
     /// # Errors
     /// `database_busy` when none comes free in time.
-    pub async fn lend(&self) -> Result<Reader> {
-        let permit = tokio::time::timeout(self.0.timeout, self.0.permits.clone().acquire_owned())
-            .await
-            .map_err(|_| busy())?
-            .map_err(|_| Error::unavailable("shutting_down", "The server is shutting down."))?;
+    pub async fn lend(&self, tenant: TenantId) -> Result<Reader> {
+        let pass = self.0.turnstile.pass(tenant).await?;
         let idle = self.0.idle.lock().unwrap_or_else(|p| p.into_inner()).pop();
         let conn = match idle {
             Some(conn) => conn,
@@ -59,15 +53,13 @@ impl Readers {
             in_use: false,
             left: None,
             home: self.0.clone(),
-            _permit: permit,
+            _pass: pass,
         })
     }
 
     /// Refuses further lending and waits for the lent ones.
-    pub async fn close(&self, count: u32) {
-        let all = self.0.permits.acquire_many(count.max(1)).await;
-        drop(all);
-        self.0.permits.close();
+    pub async fn close(&self) {
+        self.0.turnstile.close().await;
         self.0.idle.lock().unwrap_or_else(|p| p.into_inner()).clear();
     }
 }
@@ -120,9 +112,4 @@ impl Drop for Reader {
                 .push(conn);
         }
     }
-}
-
-fn busy() -> Error {
-    Error::unavailable("database_busy", "All database connections are busy. Try again.")
-        .retry_after(Duration::from_secs(1))
 }

@@ -1,16 +1,19 @@
 //! The one writer and its group commit.
 //!
-//! A task owns the connection and lends it to callers in the order they asked. Each caller works inside a savepoint;
+//! A task owns the connection and lends it to callers, the tenants in turn (see [`crate::lanes`]). Each caller works inside a
+//! savepoint;
 //! when nobody else waits, or the group is full or old, the task commits once and acknowledges every member. A caller
 //! that fails or goes away is rolled back to its savepoint before the next one starts.
 
 use crate::dialect::sqlite as sql;
 use crate::errors::IntoCore;
-use metrics::{counter, histogram};
+use crate::lanes::{Lanes, Refused};
+use metrics::{counter, gauge, histogram};
 use sqlx::sqlite::SqliteConnection;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use synapscale_core::{Error, Result};
-use tokio::sync::{mpsc, oneshot};
+use synapscale_core::{Error, Result, TenantId};
+use tokio::sync::oneshot;
 
 /// Most members of one commit.
 const GROUP_MAX: usize = 128;
@@ -20,8 +23,17 @@ const GROUP_AGE: Duration = Duration::from_millis(20);
 /// Asks for the writer.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    queue: mpsc::Sender<Request>,
+    queue: Arc<Queue>,
     timeout: Duration,
+}
+
+/// The waiting callers' end of the lanes; the task ends when it is gone.
+struct Queue(Arc<Lanes<Request>>);
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 struct Request {
@@ -46,19 +58,20 @@ impl Writer {
         reason = "the task ends with its queue: dropping the store drains it"
     )]
     pub fn start(conn: SqliteConnection, queue: usize, timeout: Duration) -> Self {
-        let (sender, receiver) = mpsc::channel(queue.max(1));
-        tokio::spawn(serve(conn, receiver));
+        let lanes = Arc::new(Lanes::new(queue));
+        tokio::spawn(serve(conn, lanes.clone()));
         Writer {
-            queue: sender,
+            queue: Arc::new(Queue(lanes)),
             timeout,
         }
     }
 
-    /// Waits in line for the writer.
+    /// Waits in the tenant's line for the writer.
     ///
     /// # Errors
-    /// `write_queue_full` at once when the queue is full, or when the turn does not come in time.
-    pub async fn lend(&self) -> Result<(Lease, Ticket)> {
+    /// `write_queue_full` at once when the queue or the tenant's share of it is full, or when the turn does not come in
+    /// time.
+    pub async fn lend(&self, tenant: TenantId) -> Result<(Lease, Ticket)> {
         let (lend, lent) = oneshot::channel();
         let (ack, acked) = oneshot::channel();
         let request = Request {
@@ -66,10 +79,13 @@ impl Writer {
             ack,
             asked: Instant::now(),
         };
-        self.queue.try_send(request).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => queue_full(),
-            mpsc::error::TrySendError::Closed(_) => gone(),
-        })?;
+        self.queue
+            .0
+            .push(tenant, request)
+            .map_err(|refused| match refused {
+                Refused::Full => queue_full(),
+                Refused::Closed => gone(),
+            })?;
         let lease = tokio::time::timeout(self.timeout, lent)
             .await
             .map_err(|_| queue_full())?;
@@ -121,12 +137,15 @@ impl Ticket {
     }
 }
 
-async fn serve(conn: SqliteConnection, mut queue: mpsc::Receiver<Request>) {
+async fn serve(conn: SqliteConnection, queue: Arc<Lanes<Request>>) {
     let mut conn = Some(conn);
-    while let Some(first) = queue.recv().await {
+    while let Some(first) = queue.next().await {
         let Some(held) = conn.take() else { break };
-        conn = group(held, first, &mut queue).await;
+        conn = group(held, first, &queue).await;
     }
+    // Without its connection nobody is served any more.
+    queue.close();
+    while queue.try_next().is_some() {}
     if let Some(conn) = conn {
         let _ = sqlx::Connection::close(conn).await;
     }
@@ -136,9 +155,10 @@ async fn serve(conn: SqliteConnection, mut queue: mpsc::Receiver<Request>) {
 async fn group(
     mut conn: SqliteConnection,
     first: Request,
-    queue: &mut mpsc::Receiver<Request>,
+    queue: &Lanes<Request>,
 ) -> Option<SqliteConnection> {
     let opened = Instant::now();
+    gauge!("synapscale_sqlite_writes_waiting").set(queue.waiting() as f64);
     if let Err(error) = sql::run(&mut conn, sql::BEGIN_GROUP).await {
         // Half of it may have happened, or an earlier group's end may not have: else no group could ever begin again.
         let _ = sql::run(&mut conn, sql::ROLLBACK).await;
@@ -153,7 +173,7 @@ async fn group(
         let keep;
         (conn, keep) = member(conn, request.lend).await?;
         let more = members.len() + 1 < GROUP_MAX && opened.elapsed() < GROUP_AGE;
-        let waiting = if more { queue.try_recv().ok() } else { None };
+        let waiting = if more { queue.try_next() } else { None };
         if keep {
             members.push(request.ack);
         }

@@ -1,6 +1,7 @@
 //! The store on both databases.
 
 mod events;
+mod load;
 mod schema;
 mod tenancy;
 mod transactions;
