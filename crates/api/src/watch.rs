@@ -15,14 +15,14 @@ use futures::stream::{AbortHandle, Abortable, BoxStream, SelectAll};
 use futures::{Stream, StreamExt, stream};
 use http::HeaderMap;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Ctx, Error, ErrorKind, Result};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -52,11 +52,11 @@ pub trait Watch: Send + Sync {
     /// `not_found` or `forbidden` for a run that the caller may not see.
     async fn watch(&self, ctx: &Ctx, run_id: Uuid) -> Result<Frames>;
 
-    /// The run's status, once nothing more will come of it.
+    /// The last frame, once nothing more will come of the run.
     ///
     /// # Errors
     /// As [`Watch::watch`].
-    async fn ended(&self, ctx: &Ctx, run_id: Uuid) -> Result<Option<String>>;
+    async fn ended(&self, ctx: &Ctx, run_id: Uuid) -> Result<Option<Value>>;
 }
 
 impl fmt::Debug for dyn Watch {
@@ -124,7 +124,7 @@ impl Watched {
         let runs: Vec<Uuid> = self.handles.keys().copied().collect();
         for run_id in runs {
             let over = match watch.ended(ctx, run_id).await {
-                Ok(status) => status.is_some(),
+                Ok(end) => end.is_some(),
                 Err(error) => matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound),
             };
             if over {
@@ -188,7 +188,7 @@ async fn listen(
     let proof = Proof::of_page(inbound, headers)?;
     let ctx = proof.check(inbound).await?;
     let frames = watch.watch(&ctx, run_id).await?;
-    let mut look = interval(LOOK);
+    let mut look = interval_at(Instant::now() + LOOK, LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let listening = Listening {
         _place: streams.open.take(ctx.tenant(), streams.most_per_tenant)?,
@@ -230,19 +230,14 @@ impl Listening {
                         self.ctx = self.proof.check(&self.inbound).await.ok()?;
                     }
                     let watch = self.streams.watch.as_ref()?;
-                    if let Some(status) = watch.ended(&self.ctx, self.run_id).await.ok()? {
+                    if let Some(end) = watch.ended(&self.ctx, self.run_id).await.ok()? {
                         self.over = true;
-                        return Some(event("end", &end(self.run_id, &status)));
+                        return Some(event("end", &end));
                     }
                 }
             }
         }
     }
-}
-
-/// As the process that works on the run tells it.
-fn end(run_id: Uuid, status: &str) -> Value {
-    json!({ "type": "end", "run_id": run_id, "status": status })
 }
 
 fn event(name: &str, data: &Value) -> Event {

@@ -24,10 +24,24 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+/// A graph as it is kept.
+struct Pinned {
+    file: Value,
+    digest: Vec<u8>,
+    graph: Arc<CompiledGraph>,
+}
+
+fn sha256(file: &Value) -> Result<Vec<u8>> {
+    let bytes = serde_json::to_vec(file).map_err(Error::internal)?;
+    Ok(digest::digest(&digest::SHA256, &bytes).as_ref().to_vec())
+}
+
 /// The topic that every change of the run queue wakes.
 pub const RUNS: &str = "runs";
 /// Compiled graphs kept in memory.
 const GRAPHS: u64 = 1_000;
+/// Of those that were just put.
+const PINNED: u64 = 64;
 
 /// Says what somebody may do now: a run has its publisher's present permissions.
 #[async_trait]
@@ -72,6 +86,8 @@ struct Inner {
     kinds: Kinds,
     live: Live,
     graphs: Cache<(TenantId, Uuid), Arc<CompiledGraph>>,
+    /// By the digest of the file as it was given.
+    pinned: Cache<Vec<u8>, Arc<Pinned>>,
     /// This process, in leases.
     owner: Uuid,
     slots: Arc<Semaphore>,
@@ -146,6 +162,7 @@ impl Engine {
             kinds: Kinds(further),
             live: Live::default(),
             graphs: Cache::new(GRAPHS),
+            pinned: Cache::new(PINNED),
             owner: new_id(),
             adopted,
             arrivals: tokio::sync::Mutex::new(Some(arrivals)),
@@ -194,14 +211,10 @@ impl Engine {
     /// # Errors
     /// `invalid_graph` with every problem and its place.
     pub async fn put_graph(&self, tx: &Tx, file: &Value) -> Result<Uuid> {
-        let graph = self.compile(file).map_err(problems)?;
-        // A later version of a node kind must not change what was kept.
-        let file = pin(file, &graph);
-        let bytes = serde_json::to_vec(&file).map_err(Error::internal)?;
-        let digest = digest::digest(&digest::SHA256, &bytes).as_ref().to_vec();
+        let pinned = self.pinned(file)?;
         let same = || {
             tx.find::<entity::graph::Entity>()
-                .filter(entity::graph::Column::Digest.eq(digest.clone()))
+                .filter(entity::graph::Column::Digest.eq(pinned.digest.clone()))
         };
         if let Some(found) = same().row(tx).await? {
             return Ok(found.id);
@@ -210,8 +223,8 @@ impl Engine {
         let row = entity::graph::Model {
             tenant_id: tx.ctx().tenant().0,
             id,
-            digest: digest.clone(),
-            file,
+            digest: pinned.digest.clone(),
+            file: pinned.file.clone(),
             created_at: tx.ctx().clock().now(),
         };
         if !tx.insert_new::<entity::graph::Entity>(row).await? {
@@ -221,9 +234,27 @@ impl Engine {
             return found.map(|found| found.id).ok_or_else(gone);
         }
         let (cache, key) = (self.0.graphs.clone(), (tx.ctx().tenant(), id));
-        let graph = Arc::new(graph);
+        let graph = pinned.graph.clone();
         tx.after_commit(move || cache.insert(key, graph));
         Ok(id)
+    }
+
+    /// A file compiled and pinned. The product's own graphs are put again with every run that they are of.
+    fn pinned(&self, file: &Value) -> Result<Arc<Pinned>> {
+        let given = sha256(file)?;
+        if let Some(pinned) = self.0.pinned.get(&given) {
+            return Ok(pinned);
+        }
+        let graph = self.compile(file).map_err(problems)?;
+        // A later version of a node kind must not change what was kept.
+        let file = pin(file, &graph);
+        let pinned = Arc::new(Pinned {
+            digest: sha256(&file)?,
+            graph: Arc::new(graph),
+            file,
+        });
+        self.0.pinned.insert(given, pinned.clone());
+        Ok(pinned)
     }
 
     /// A kept graph, compiled.

@@ -9,8 +9,9 @@ use crate::tasks::Periodic;
 use crate::{VERSION, home, local, metrics_route, web};
 use async_trait::async_trait;
 use axum::Router;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use synapscale_agents::{Agents, People};
 use synapscale_api::{ApiConfig, Authenticate, Frames, Toolset, Watch};
 use synapscale_core::{Actor, Channel, Clock, Ctx, Error, Origin, Result, TenantId};
 use synapscale_engine::outbound::{Outbound, OutboundPolicy};
-use synapscale_engine::{Engine, EngineConfig, Principals, RunStatus, Unfold};
+use synapscale_engine::{Engine, EngineConfig, Live, Principals, RunStatus, Unfold};
 use synapscale_flows::{Flows, HookState};
 use synapscale_identity::Authenticator;
 use synapscale_llm::service::{Models, ModelsConfig};
@@ -147,22 +148,19 @@ struct RunsLive(Engine);
 #[async_trait]
 impl Watch for RunsLive {
     async fn watch(&self, ctx: &Ctx, run_id: Uuid) -> Result<Frames> {
-        // Before it is listened to: a run of another workspace is not there.
-        self.status(ctx, run_id).await?;
-        Ok(self.0.live().frames(run_id).boxed())
+        // Listened to before it is looked at: an end in between is not missed.
+        let frames = self.0.live().frames(run_id).boxed();
+        Ok(match self.ended(ctx, run_id).await? {
+            None => frames,
+            Some(end) => stream::once(std::future::ready(end)).boxed(),
+        })
     }
 
-    async fn ended(&self, ctx: &Ctx, run_id: Uuid) -> Result<Option<String>> {
-        let status = self.status(ctx, run_id).await?;
-        let over = status.is_final() || status == RunStatus::Paused;
-        Ok(over.then(|| status.as_str().to_owned()))
-    }
-}
-
-impl RunsLive {
-    async fn status(&self, ctx: &Ctx, run_id: Uuid) -> Result<RunStatus> {
+    async fn ended(&self, ctx: &Ctx, run_id: Uuid) -> Result<Option<Value>> {
         ctx.require("runs:read")?;
-        self.0.wait_end(ctx, run_id, Duration::ZERO).await
+        let status = self.0.wait_end(ctx, run_id, Duration::ZERO).await?;
+        let over = status.is_final() || status == RunStatus::Paused;
+        Ok(over.then(|| Live::end_frame(run_id, status.as_str())))
     }
 }
 

@@ -124,12 +124,17 @@ impl Live {
                 }
                 match next.recv().await {
                     Ok(Heard::Chunk(chunk)) => so_far.push_back(chunk),
-                    Ok(Heard::End(status)) => return Some((end(run_id, status), None)),
+                    Ok(Heard::End(status)) => return Some((Live::end_frame(run_id, status), None)),
                     Err(RecvError::Lagged(_)) => Listener { so_far, next } = live.listen(run_id),
                     Err(RecvError::Closed) => return None,
                 }
             }
         })
+    }
+
+    /// The frame that tells the end of a run.
+    pub fn end_frame(run_id: Uuid, status: &str) -> Value {
+        json!({ "type": "end", "run_id": run_id, "status": status })
     }
 
     /// Tells who listens that a run is over.
@@ -160,10 +165,6 @@ impl Live {
         let texts = said.filter(|chunk| chunk.get("type").and_then(Value::as_str) == Some("text"));
         Some(texts.filter_map(text_of).collect())
     }
-}
-
-fn end(run_id: Uuid, status: &str) -> Value {
-    json!({ "type": "end", "run_id": run_id, "status": status })
 }
 
 fn text_of(chunk: &Value) -> Option<&str> {

@@ -4,6 +4,8 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 pub(crate) const VERSION: &str = "SELECT sqlite_version()";
+#[cfg(test)]
+pub(crate) const COMPILE_OPTIONS: &str = "PRAGMA compile_options";
 pub(crate) const SYNCHRONOUS: &str = "PRAGMA synchronous";
 /// What `PRAGMA synchronous` reads when each commit is flushed.
 pub(crate) const SYNCHRONOUS_FULL: i64 = 2;

@@ -125,3 +125,24 @@ async fn check_durability(conn: &mut SqliteConnection) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_is_built_as_config_toml_says() {
+        let mut conn = SqliteConnectOptions::new().connect().await.expect("in memory");
+        let rows = sqlx::query(sql::COMPILE_OPTIONS).fetch_all(&mut conn).await;
+        let options: Vec<String> = rows.expect("options").iter().map(|row| row.get(0)).collect();
+        let has = |option: &str| options.iter().any(|own| own == option);
+        assert!(
+            has("ENABLE_QPSG") && has("ENABLE_FTS5") && has("DQS=0"),
+            "{options:?}"
+        );
+        assert!(
+            !has("ENABLE_STAT4") && !has("ENABLE_MEMORY_MANAGEMENT"),
+            "{options:?}"
+        );
+    }
+}
