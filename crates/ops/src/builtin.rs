@@ -22,6 +22,7 @@ pub fn module() -> Module {
         .operations(crate::log::operations())
         .operation(purge())
         .event::<AccessDenied>()
+        .event::<crate::log::DatabaseChanged>()
         .migrations(idempotency::migrations())
         .entities(idempotency::entities())
 }

@@ -1,5 +1,5 @@
-//! What the local socket serves beside the API: new workspaces with their owners, and one-time links for owners. Whoever
-//! may open the socket owns the files anyway.
+//! What the local socket serves beside the API: new workspaces with their owners, one-time links for owners, and a look at
+//! the audit trail's chain. Whoever may open the socket owns the files anyway.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use synapscale_core::{Error, Result, new_id};
 use synapscale_identity::{BootstrapInput, Bootstrapped, OwnerLinkInput, bootstrap, make_owner_link};
 use synapscale_ops::{JsonLimits, parse_json};
 use synapscale_store::Store;
+use synapscale_store::events::Verdict;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -20,6 +21,8 @@ use zeroize::Zeroizing;
 pub(crate) const BOOTSTRAP: &str = "/local/bootstrap";
 /// Where links for owners are made.
 pub(crate) const OWNER_LINK: &str = "/local/owner-link";
+/// Where the audit trail's chain is looked over.
+pub(crate) const AUDIT: &str = "/local/audit";
 const MAX_BODY: usize = 16 * 1024;
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
@@ -124,6 +127,51 @@ impl LinkWish {
     }
 }
 
+/// What is to be looked over.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditWish {
+    /// A link that was kept elsewhere: number and hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<(i64, String)>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Audited {
+    /// The whole chain.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Whether the link that was kept elsewhere is the one that is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_expected: Option<bool>,
+}
+
+impl Audited {
+    /// Whether nothing was found wrong.
+    pub fn is_well(&self) -> bool {
+        self.verdict.holds() && self.as_expected != Some(false)
+    }
+}
+
+impl AuditWish {
+    /// Looks the chain over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn make(self, store: &Store) -> Result<Audited> {
+        let verdict = store.verify_chain().await?;
+        let as_expected = match self.expect {
+            None => None,
+            Some((number, hash)) => {
+                let link = store.chain_link(number).await?;
+                Some(link.is_some_and(|link| link.hash.eq_ignore_ascii_case(&hash)))
+            }
+        };
+        Ok(Audited { verdict, as_expected })
+    }
+}
+
 #[derive(Clone)]
 struct Local {
     store: Store,
@@ -135,6 +183,7 @@ pub(crate) fn routes(store: Store, page: String) -> Router {
     Router::new()
         .route(BOOTSTRAP, post(first_owner))
         .route(OWNER_LINK, post(owner_link))
+        .route(AUDIT, post(audit))
         .with_state(Local { store, page })
 }
 
@@ -154,6 +203,14 @@ async fn owner_link(State(local): State<Local>, request: Request) -> Response {
     let made = async {
         let wish: LinkWish = read(request, "Send email, if wanted, and nothing else.").await?;
         wish.make(&local.store, &local.page).await
+    };
+    respond(made.await)
+}
+
+async fn audit(State(local): State<Local>, request: Request) -> Response {
+    let made = async {
+        let wish: AuditWish = read(request, "Send expect, if wanted: a link's number and hash.").await?;
+        wish.make(&local.store).await
     };
     respond(made.await)
 }

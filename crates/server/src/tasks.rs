@@ -101,7 +101,11 @@ impl Periodic {
 }
 
 /// The product's own background jobs, each a run of the system tenant.
-const JOBS: [Job; 3] = [
+const JOBS: [Job; 4] = [
+    Job {
+        operation: "audit.link",
+        every: Duration::from_secs(300),
+    },
     Job {
         operation: "ops.purge_answers",
         every: Duration::from_secs(3600),

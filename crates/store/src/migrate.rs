@@ -83,7 +83,7 @@ impl Migrations {
     /// The store's migrations, then `modules` in their order.
     pub fn new(modules: impl IntoIterator<Item = Migration>) -> Self {
         Migrations(
-            [events::migration(), blobs::migration()]
+            [events::migration(), blobs::migration(), events::chain_migration()]
                 .into_iter()
                 .chain(modules)
                 .collect(),
@@ -96,7 +96,10 @@ impl Migrations {
     /// `schema_newer` when the database holds migrations that this binary does not know.
     pub async fn migrate(&self, store: &Store) -> Result<Vec<&'static str>> {
         let mut guard = prepare(store).await?;
-        let done = self.apply(store).await;
+        let done = match self.apply(store).await {
+            Ok(done) => watch_tables(store).await.map(|()| done),
+            Err(error) => Err(error),
+        };
         guard.release().await;
         let done = done?;
         events::identify(store).await?;
@@ -191,6 +194,24 @@ impl Migrations {
         });
         Ok(known.chain(strangers).collect())
     }
+}
+
+/// On PostgreSQL: has every table tell the log of changes that are made past the product.
+async fn watch_tables(store: &Store) -> Result<()> {
+    use dialect::audit;
+    if store.pool().is_none() {
+        return Ok(());
+    }
+    let rows = store.owner_rows(audit::UNWATCHED, None).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut statements = vec![audit::MAKE_FUNCTION.to_owned(), audit::MAKE_POLICY.to_owned()];
+    for row in rows {
+        let table: String = row.try_get_by_index(0).map_err(IntoCore::into_core)?;
+        statements.extend(audit::watch(&table));
+    }
+    store.owner_run(&statements).await
 }
 
 enum Mark {

@@ -1,6 +1,7 @@
 //! The command line. Every command prints for people, or JSON with `--json`; errors are words with a code and advice.
 
 mod admin;
+mod audit;
 mod call;
 mod client;
 mod db;
@@ -86,6 +87,8 @@ enum Command {
     /// Models and their providers
     #[command(subcommand)]
     Llm(llm::Llm),
+    /// Verify and export the audit trail
+    Audit(audit::Audit),
     /// Migrate and check the database
     Db(db::Db),
     /// Look whether everything is in place
@@ -129,6 +132,7 @@ async fn dispatch(command: Command) -> Outcome {
         Command::Ops(command) => command.run().await,
         Command::Admin(command) => command.run().await,
         Command::Llm(command) => command.run().await,
+        Command::Audit(command) => command.run().await,
         Command::Db(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
     }

@@ -4,6 +4,7 @@ mod adding;
 mod agents;
 mod agents_killed;
 mod agents_many;
+mod audit;
 mod bad_input;
 mod conversations;
 mod crash;

@@ -2,7 +2,7 @@
 
 use super::Backend;
 use crate::errors::IntoCore;
-use crate::events::Position;
+use crate::events::{EventFilter, Position};
 use crate::tx::Tx;
 use sea_orm::{ConnectionTrait, Statement, Value};
 use synapscale_core::{Privilege, Result};
@@ -18,8 +18,7 @@ pub(crate) struct Page<'a> {
     pub newest_first: bool,
     /// The epoch that new rows get; rows of older epochs are all settled.
     pub epoch: i64,
-    pub kinds: &'a [String],
-    pub subject: Option<&'a str>,
+    pub filter: &'a EventFilter,
     pub limit: u64,
 }
 
@@ -79,17 +78,7 @@ pub(crate) fn page(tx: &Tx, page: &Page<'_>) -> Statement {
             )
         }
     };
-    if !page.kinds.is_empty() {
-        let kinds: Vec<String> = page
-            .kinds
-            .iter()
-            .map(|kind| kind_condition(&mut v, kind))
-            .collect();
-        conditions.push(format!("({})", kinds.join(" OR ")));
-    }
-    if let Some(subject) = page.subject {
-        conditions.push(format!("subject = {}", v.bind(subject)));
-    }
+    conditions.extend(wanted(&mut v, page.filter));
     let limit = v.bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
     let filter = match conditions.is_empty() {
         true => String::new(),
@@ -97,6 +86,32 @@ pub(crate) fn page(tx: &Tx, page: &Page<'_>) -> Statement {
     };
     let sql = format!("SELECT {COLUMNS}, {extra} FROM events {filter} ORDER BY {order} LIMIT {limit}");
     Statement::from_sql_and_values(tx.get_database_backend(), sql, v.values)
+}
+
+/// The conditions of a filter.
+fn wanted(v: &mut Values, filter: &EventFilter) -> Vec<String> {
+    let mut conditions = Vec::new();
+    if !filter.kinds.is_empty() {
+        let kinds: Vec<String> = filter.kinds.iter().map(|kind| kind_condition(v, kind)).collect();
+        conditions.push(format!("({})", kinds.join(" OR ")));
+    }
+    if let Some(subject) = &filter.subject {
+        conditions.push(format!("subject = {}", v.bind(subject.clone())));
+    }
+    if let Some(actor) = filter.actor {
+        conditions.push(format!(
+            "(actor_id = {} OR principal_id = {})",
+            v.bind(actor),
+            v.bind(actor)
+        ));
+    }
+    if let Some(from) = filter.from {
+        conditions.push(format!("at >= {}", v.bind(from)));
+    }
+    if let Some(until) = filter.until {
+        conditions.push(format!("at < {}", v.bind(until)));
+    }
+    conditions
 }
 
 const SETTLED: &str = "xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";

@@ -1,5 +1,6 @@
 //! The one place with raw SQL: what the two databases say differently.
 
+pub(crate) mod audit;
 pub(crate) mod ddl;
 pub(crate) mod events;
 pub(crate) mod postgres;

@@ -33,6 +33,16 @@ plain_entity!(log, "event_log", {
     system_identifier: String,
 });
 
+plain_entity!(link, "audit_links", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    number: i64,
+    since: Option<String>,
+    until: String,
+    events: i64,
+    hash: Vec<u8>,
+    at: DateTimeUtc,
+});
+
 plain_entity!(group, "consumer_groups", {
     #[sea_orm(primary_key, auto_increment = false)]
     name: String,

@@ -1,11 +1,13 @@
 //! The event log: appended in the writer's transaction, read by cursors, the only outbox there is.
 
+mod chain;
 mod consumer;
 mod cursor;
 mod entity;
 mod follow;
 mod read;
 
+pub use chain::{Fault, LINK_EVENTS, Link, Verdict};
 pub use consumer::{Consumer, ConsumerStatus, MAX_ATTEMPTS};
 pub use cursor::Cursor;
 pub(crate) use cursor::{LogIdentity, Position};
@@ -15,7 +17,7 @@ pub use read::{Event, EventBatch, EventFilter};
 use crate::check::EntitySpec;
 use crate::dialect::{Backend, events as sql};
 use crate::migrate::Migration;
-use crate::schema::{Index, Table, integer, json, text, timestamp, uuid};
+use crate::schema::{Index, Table, bytes, integer, json, text, timestamp, uuid};
 use crate::store::Store;
 use crate::tx::Tx;
 use synapscale_core::{Ctx, Error, Result, new_id};
@@ -106,10 +108,27 @@ pub(crate) fn migration() -> Migration {
         )
 }
 
+/// The chain of hashes over the log.
+pub(crate) fn chain_migration() -> Migration {
+    let links = Table::system(
+        "audit_links",
+        [
+            integer("number"),
+            text("since").null(),
+            text("until"),
+            integer("events"),
+            bytes("hash"),
+            timestamp("at"),
+        ],
+    );
+    Migration::new("store_0005_audit_links").create(links.key(&["number"]))
+}
+
 pub(crate) fn entities() -> Vec<EntitySpec> {
     vec![
         EntitySpec::of(entity::event::Entity),
         EntitySpec::of(entity::log::Entity),
+        EntitySpec::of(entity::link::Entity),
         EntitySpec::of(entity::group::Entity),
         EntitySpec::of(entity::mark::Entity),
         EntitySpec::of(entity::dead_letter::Entity),

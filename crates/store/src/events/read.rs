@@ -74,6 +74,12 @@ pub struct EventFilter {
     pub kinds: Vec<String>,
     /// `noun:id` of one thing.
     pub subject: Option<String>,
+    /// Who did it, or for whom it was done.
+    pub actor: Option<Uuid>,
+    /// Not before.
+    pub from: Option<DateTime<Utc>>,
+    /// Before.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl EventFilter {
@@ -107,7 +113,7 @@ impl EventFilter {
         }
         Ok(EventFilter {
             kinds: kinds.into_iter().map(str::to_owned).collect(),
-            subject: None,
+            ..EventFilter::default()
         })
     }
 }
@@ -165,8 +171,7 @@ impl Tx {
                 from: from.map(|cursor| cursor.position),
                 newest_first,
                 epoch: log.epoch,
-                kinds: &filter.kinds,
-                subject: filter.subject.as_deref(),
+                filter,
                 limit: u64::from(limit.clamp(1, MAX_BATCH)),
             },
         );

@@ -21,6 +21,10 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept by each connection.
 const STATEMENTS: usize = 512;
 
+/// Page cache of the connection that writes and of each that reads, in KiB.
+const WRITER_CACHE: &str = "-8192";
+const READER_CACHE: &str = "-4096";
+
 /// Rows on their way from a connection's thread: with few, the two threads wait for one another at every step.
 const ROWS: usize = 2048;
 
@@ -54,12 +58,15 @@ pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqliteFile
         .pragma("temp_store", "memory")
         .pragma("trusted_schema", "off")
         .disable_statement_logging();
-    let mut conn = options.connect().await.map_err(IntoCore::into_core)?;
+    let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+    let mut conn = writing.connect().await.map_err(IntoCore::into_core)?;
     check_version(&mut conn).await?;
     check_durability(&mut conn).await?;
     let writer = Writer::start(conn, config.write_queue, config.acquire_timeout);
     let readers = Readers::new(
-        options.pragma("query_only", "on"),
+        options
+            .pragma("query_only", "on")
+            .pragma("cache_size", READER_CACHE),
         Turnstile::new(config.connections, config.acquire_timeout),
     );
     Ok(SqliteFile {

@@ -22,7 +22,7 @@ impl EventPayload for NoteAdded {
     const ABOUT: &'static str = "A note was added.";
 }
 
-async fn tell(store: &Store, ctx: &Ctx, number: i64) {
+pub async fn tell(store: &Store, ctx: &Ctx, number: i64) {
     store
         .write(ctx, |tx| async move {
             tx.emit(NewEvent::new("note", new_id(), &NoteAdded { number }));
@@ -146,6 +146,7 @@ impl Consumer for Copier {
         EventFilter {
             kinds: vec!["note.added".into()],
             subject: None,
+            ..EventFilter::default()
         }
     }
 

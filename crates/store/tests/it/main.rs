@@ -1,5 +1,7 @@
 //! The store on both databases.
 
+mod chain;
+mod direct;
 mod events;
 mod load;
 mod schema;
