@@ -1,13 +1,14 @@
 //! The engine: what the product holds of it, and the worker.
 
 use crate::graph::{CompiledGraph, KindCatalog, KindInfo, Problem, compile, pin};
-use crate::nodes::Catalog;
+use crate::nodes::{self, Catalog};
 use crate::outbound::Outbound;
 use crate::run::direct::{Caller, Directs, Runner};
 use crate::run::live::Live;
 use crate::run::privacy::Privacy;
 use crate::run::{claim, drive, entity, events};
 use crate::unfold::Unfold;
+use crate::workflows::Workflows;
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use moka::sync::Cache;
@@ -86,6 +87,8 @@ struct Inner {
     tasks: TaskTracker,
     /// Who sees private runs; nobody until it is set.
     privacy: OnceLock<Arc<dyn Privacy>>,
+    /// Who finds workflows by their names; nobody until it is set.
+    workflows: OnceLock<Arc<dyn Workflows>>,
 }
 
 /// The engine's own kinds of nodes, and those registered with it.
@@ -143,7 +146,7 @@ impl Engine {
             principals,
             outbound,
             config,
-            kinds: Kinds(further),
+            kinds: Kinds(nodes::composites().into_iter().chain(further).collect()),
             live: Live::default(),
             graphs: Cache::new(GRAPHS),
             owner: new_id(),
@@ -153,6 +156,7 @@ impl Engine {
             directs: Directs::default(),
             tasks: TaskTracker::new(),
             privacy: OnceLock::new(),
+            workflows: OnceLock::new(),
         }));
         gate.set_external(Arc::new(Runner::of(&engine)));
         engine
@@ -170,6 +174,18 @@ impl Engine {
     /// Sets who decides about private runs; the first one stays.
     pub fn set_privacy(&self, privacy: Arc<dyn Privacy>) {
         let _ = self.0.privacy.set(privacy);
+    }
+
+    /// Sets who finds workflows for the steps that start them; the first one stays.
+    pub fn set_workflows(&self, workflows: Arc<dyn Workflows>) {
+        let _ = self.0.workflows.set(workflows);
+    }
+
+    /// # Errors
+    /// `unavailable` while the server starts.
+    pub(crate) fn workflows(&self) -> Result<&Arc<dyn Workflows>> {
+        let starting = || Error::unavailable("starting", "The server is still starting. Try again.");
+        self.0.workflows.get().ok_or_else(starting)
     }
 
     pub(crate) fn privacy(&self) -> Option<&Arc<dyn Privacy>> {

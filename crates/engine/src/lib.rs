@@ -8,6 +8,7 @@ mod nodes;
 pub mod outbound;
 mod run;
 mod unfold;
+mod workflows;
 
 pub use engine::{Engine, EngineConfig, Principals, RUNS};
 pub use nodes::Catalog;
@@ -15,8 +16,9 @@ pub use run::direct::whose;
 pub use run::job::Job;
 pub use run::live::{Live, Place};
 pub use run::model::{
-    ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
+    ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Parent, Response, RunFilter, RunStatus, RunView, Started,
     StepDetail, StepStatus, StepView, TryView, WorkflowRef,
 };
 pub use run::privacy::Privacy;
-pub use unfold::{Act, Child, ChildAsk, ChildCall, Children, Outcome, Unfold, Unfolding, Wish};
+pub use unfold::{Act, Child, ChildAsk, ChildCall, ChildRun, Children, Outcome, PerItem, Unfold, Unfolding, Wish};
+pub use workflows::{PinnedWorkflow, WantedWorkflow, Workflows};

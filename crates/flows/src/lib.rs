@@ -8,6 +8,7 @@ mod file;
 pub mod hooks;
 mod migration;
 mod ops;
+mod pinned;
 mod service;
 mod view;
 mod yaml;
@@ -42,6 +43,7 @@ impl Flows {
 
     /// Attaches the engine, and the box that opens its store's secrets; the first ones stay.
     pub fn attach(&self, engine: Engine, secrets: SecretBox) {
+        engine.set_workflows(Arc::new(pinned::Named));
         // A second engine in the same process would be a mistake of the composition, and the first one works.
         let _ = self.0.attached.set((engine, secrets));
     }

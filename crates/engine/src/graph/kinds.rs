@@ -30,6 +30,9 @@ pub struct KindInfo {
     pub config_schema: Arc<Value>,
     /// The ports its steps leave by.
     pub ports: PortSpec,
+    /// The member of `with`, if any, that is evaluated for each item of a list: its expressions see `item` and `index` as
+    /// well.
+    pub per_item: Option<&'static str>,
 }
 
 /// How the steps of a kind are run.

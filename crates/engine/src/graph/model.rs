@@ -279,6 +279,7 @@ pub struct Node {
     /// All ports its steps can leave by.
     pub ports: Vec<String>,
     pub(super) template: Template,
+    pub(super) per_item: Option<(&'static str, Template)>,
 }
 
 /// An edge: after `from` left by `port` comes `to`.
@@ -422,6 +423,12 @@ impl CompiledGraph {
     /// As [`CompiledGraph::node`].
     pub fn template(&self, node: usize) -> &Template {
         &self.nodes[node].template
+    }
+
+    /// The member of a node's configuration that is evaluated for each item, if it has one.
+    pub(crate) fn per_item(&self, node: usize) -> Option<(&'static str, &Template)> {
+        let own = self.nodes.get(node)?.per_item.as_ref()?;
+        Some((own.0, &own.1))
     }
 
     /// The nodes that come right after `node`, each once; none for a number that is no node's.

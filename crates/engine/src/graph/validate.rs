@@ -83,20 +83,14 @@ fn node(draft: Draft, retry: &RetryPolicy, problems: &mut Problems) -> Option<No
         ports,
         ..
     } = draft;
-    let template = match Template::compile(&with) {
-        Ok(template) => template,
-        Err(errors) => {
-            for error in errors {
-                problems.add(
-                    format!("{at}/with{}", error.pointer),
-                    "expression",
-                    error.error.to_string(),
-                );
-            }
-            return None;
-        }
-    };
     let kind = kind?;
+    let mut usual = with.clone();
+    let each = kind.per_item.and_then(|member| Some((member, usual.as_object_mut()?.remove(member)?)));
+    let usual = template(&usual, &format!("{at}/with"), problems)?;
+    let per_item = match each {
+        Some((member, value)) => Some((member, template(&value, &format!("{at}/with/{member}"), problems)?)),
+        None => None,
+    };
     Some(Node {
         id,
         kind: KindRef {
@@ -111,8 +105,26 @@ fn node(draft: Draft, retry: &RetryPolicy, problems: &mut Problems) -> Option<No
         on_error: file.on_error,
         unknown_outcome: file.unknown_outcome,
         ports: ports?,
-        template,
+        template: usual,
+        per_item,
     })
+}
+
+/// Compiles what stands at `at`.
+fn template(value: &Value, at: &str, problems: &mut Problems) -> Option<Template> {
+    match Template::compile(value) {
+        Ok(template) => Some(template),
+        Err(errors) => {
+            for error in errors {
+                problems.add(
+                    format!("{at}{}", error.pointer),
+                    "expression",
+                    error.error.to_string(),
+                );
+            }
+            None
+        }
+    }
 }
 
 /// Checks each node by itself.

@@ -37,6 +37,7 @@ fn kind(name: &str, class: NodeClass, schema: Value, ports: PortSpec) -> KindInf
         class,
         config_schema: Arc::new(schema),
         ports,
+        per_item: None,
     }
 }
 

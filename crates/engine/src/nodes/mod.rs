@@ -2,14 +2,16 @@
 
 mod catalog;
 mod http;
+mod nested;
 mod operation;
 
 pub use catalog::Catalog;
 pub(crate) use http::call as call_http;
-pub(crate) use operation::{call as call_operation, call_as as call_outside, call_inside};
+pub(crate) use nested::composites;
+pub(crate) use operation::{call as call_operation, call_as as call_outside, call_inside, refuse};
 
 use crate::engine::Engine;
-use crate::expr::Limits;
+use crate::expr::{Limits, Scope};
 use crate::graph::StepKey;
 use crate::run::burst::RunScope;
 use crate::run::journal;
@@ -70,6 +72,58 @@ pub(crate) fn config(state: &RunState, key: &StepKey, now: DateTime<Utc>) -> Res
             )
             .with_code("expression_failed")
         })
+}
+
+/// The member of the node's `with` that is its kind's to evaluate for each item; none if the node has none.
+pub(crate) fn per_item(
+    state: &RunState,
+    key: &StepKey,
+    now: DateTime<Utc>,
+    item: &Value,
+    index: usize,
+) -> Result<Option<Value>> {
+    let Some((member, template)) = state.head.graph.per_item(key.node) else {
+        return Ok(None);
+    };
+    let scope = ItemScope {
+        run: RunScope { state, now },
+        item,
+        index: Value::from(index),
+    };
+    let value = template.eval(&scope, &Limits::default()).map_err(|failed| {
+        Error::invalid(
+            format!("/nodes/{}/with/{member}{}", state.node_id(key), failed.pointer),
+            "expression",
+            format!("For item {index}: {}", failed.error),
+        )
+        .with_code("expression_failed")
+    })?;
+    Ok(Some(value))
+}
+
+/// What expressions see that are evaluated for each item.
+struct ItemScope<'a> {
+    run: RunScope<'a>,
+    item: &'a Value,
+    index: Value,
+}
+
+impl Scope for ItemScope<'_> {
+    fn root(&self, name: &str) -> Option<Cow<'_, Value>> {
+        match name {
+            "item" => Some(Cow::Borrowed(self.item)),
+            "index" => Some(Cow::Borrowed(&self.index)),
+            other => self.run.root(other),
+        }
+    }
+
+    fn node_output(&self, node: &str) -> Option<&Value> {
+        self.run.node_output(node)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.run.now()
+    }
 }
 
 /// Runs one step.

@@ -167,6 +167,8 @@ impl Engine {
                         priority: PRIORITY,
                         correlation: Some(tx.ctx().correlation()),
                         private_to: None,
+                        parent: None,
+                        cause: None,
                     };
                     engine.start(&tx, new).await.map(|_| ())
                 }

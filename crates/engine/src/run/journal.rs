@@ -28,6 +28,8 @@ struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Arc<Value>>,
 }
 
@@ -69,6 +71,11 @@ async fn data(tx: &Tx, row: &Row) -> Result<Value> {
         What::Waiting { until, approval } => Data {
             until: Some(*until),
             approval: *approval,
+            ..Data::default()
+        },
+        What::Called { run, until } => Data {
+            until: Some(*until),
+            run: Some(*run),
             ..Data::default()
         },
     };
@@ -113,10 +120,16 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
             error: data.error.unwrap_or_else(|| Error::internal("no error was kept")),
             retry_at: data.retry_at,
         },
-        "waiting" => What::Waiting {
-            until: data.until.unwrap_or(model.at),
-            approval: data.approval,
-        },
+        "waiting" => {
+            let until = data.until.unwrap_or(model.at);
+            match data.run {
+                Some(run) => What::Called { run, until },
+                None => What::Waiting {
+                    until,
+                    approval: data.approval,
+                },
+            }
+        }
         other => return Err(Error::internal(format!("the journal holds an unknown `{other}`"))),
     };
     let key = StepKey {

@@ -12,6 +12,7 @@ pub(crate) mod journal;
 pub(crate) mod live;
 pub(crate) mod load;
 pub(crate) mod model;
+pub(crate) mod nested;
 pub(crate) mod persist;
 pub(crate) mod privacy;
 pub(crate) mod rerun;

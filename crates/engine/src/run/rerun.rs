@@ -41,6 +41,8 @@ impl Engine {
             priority: head.priority,
             correlation: Some(head.correlation),
             private_to: head.private_to,
+            parent: None,
+            cause: None,
         };
         self.start_with(tx, new, rows).await
     }

@@ -4,7 +4,7 @@ use crate::engine::{Engine, RUNS};
 use crate::run::events::RunStarted;
 use crate::run::model::{NewRun, RunStatus, Started};
 use crate::run::state::{Row, RunHead, RunState};
-use crate::run::{burst, drive, journal, persist, signal, spans};
+use crate::run::{burst, drive, journal, nested, persist, spans};
 use serde_json::Value;
 use std::sync::Arc;
 use synapscale_core::{Channel, Error, NewEvent, Result, new_id};
@@ -26,6 +26,7 @@ impl Engine {
 
     /// As [`Engine::start`], with steps that are over already.
     pub(crate) async fn start_with(&self, tx: &Tx, new: NewRun, done: Vec<Row>) -> Result<Started> {
+        let depth = nested::depth(tx, new.parent.as_ref(), new.cause).await?;
         if journal::is_larger(&new.input, MAX_INPUT) {
             return Err(Error::too_large("run's input", "1 MiB"));
         }
@@ -49,6 +50,8 @@ impl Engine {
             priority: new.priority,
             correlation: new.correlation.unwrap_or(id),
             private_to: new.private_to,
+            parent: new.parent,
+            depth,
             created_at: tx.ctx().clock().now(),
         };
         let ctx = self.run_ctx(&head).await?;
@@ -88,9 +91,6 @@ impl Engine {
             state.status = RunStatus::Queued;
         }
         persist::insert(self, tx, state, input, slot.is_some()).await?;
-        if state.status.is_final() && state.waits.iter().any(signal::is_approval) {
-            persist::withdraw_approvals(tx, state.head.id).await?;
-        }
         if let Some(slot) = slot {
             let held = drive::Held {
                 state: state.clone(),

@@ -2,7 +2,7 @@
 //! worker resumes is what another one left.
 
 use crate::graph::{CompiledGraph, Frontier, Settled, StepKey, Transition};
-use crate::run::model::{Response, RunStatus, WorkflowRef};
+use crate::run::model::{Parent, Response, RunStatus, WorkflowRef};
 use crate::unfold::{Child, Children, Outcome};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -26,6 +26,8 @@ pub(crate) struct RunHead {
     pub priority: i64,
     pub correlation: Uuid,
     pub private_to: Option<Uuid>,
+    pub parent: Option<Parent>,
+    pub depth: i64,
     pub created_at: DateTime<Utc>,
 }
 
@@ -57,6 +59,8 @@ pub(crate) enum What {
         until: DateTime<Utc>,
         approval: Option<Uuid>,
     },
+    /// The step waits for a run that it started.
+    Called { run: Uuid, until: DateTime<Utc> },
 }
 
 impl What {
@@ -65,7 +69,7 @@ impl What {
             What::Started => "started",
             What::Completed { .. } => "completed",
             What::Failed { .. } => "failed",
-            What::Waiting { .. } => "waiting",
+            What::Waiting { .. } | What::Called { .. } => "waiting",
         }
     }
 }
@@ -87,6 +91,8 @@ pub(crate) enum Why {
     Time,
     /// A person's answer, or its time.
     Approval(Uuid),
+    /// The end of a run that the step started, or its time.
+    Run(Uuid),
 }
 
 /// The moving part of a run. Cloned before each burst, because a transaction may run twice.
@@ -211,6 +217,7 @@ impl RunState {
                 self.settle_child(key, "error".to_owned(), Err(error.clone()), row.at);
             }
             What::Completed { port, output } => {
+                self.leave_children(&key);
                 self.outputs.insert(key.node, output.clone());
                 let moved = self
                     .frontier
@@ -230,7 +237,10 @@ impl RunState {
             What::Failed {
                 error,
                 retry_at: None,
-            } => self.failed(key, error),
+            } => {
+                self.leave_children(&key);
+                self.failed(key, error);
+            }
             What::Waiting { until, approval } => {
                 let why = approval.map_or(Why::Time, Why::Approval);
                 self.waits.push(Wait {
@@ -239,6 +249,11 @@ impl RunState {
                     why,
                 });
             }
+            What::Called { run, until } => self.waits.push(Wait {
+                key,
+                until: *until,
+                why: Why::Run(*run),
+            }),
         }
     }
 
@@ -260,6 +275,19 @@ impl RunState {
         if !self.ready.contains(&parent) {
             self.ready.push_back(parent);
         }
+    }
+
+    /// A step that unfolds is over: whatever of its children is still open is nothing to the run any more.
+    fn leave_children(&mut self, key: &StepKey) {
+        if self.head.graph.node(key.node).class != crate::graph::NodeClass::Composite {
+            return;
+        }
+        let is_child = |other: &StepKey| other.parent().as_ref() == Some(key);
+        self.waits.retain(|wait| !is_child(&wait.key));
+        self.ready.retain(|other| !is_child(other));
+        self.launch.retain(|other| !is_child(other));
+        self.in_flight.retain(|other| !is_child(other));
+        self.wanted.retain(|other, _| !is_child(other));
     }
 
     /// When the first child of an unfolding step began.

@@ -73,7 +73,7 @@ fn tries<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<TryView> {
         let Some(last) = tries.last_mut() else { continue };
         match &row.what {
             What::Started => {}
-            What::Waiting { .. } => last.status = StepStatus::Waiting,
+            What::Waiting { .. } | What::Called { .. } => last.status = StepStatus::Waiting,
             What::Completed { port, .. } => {
                 last.status = StepStatus::Succeeded;
                 last.port = Some(port.clone());

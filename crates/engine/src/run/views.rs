@@ -249,6 +249,9 @@ fn brief(row: entity::run::Model) -> RunView {
             .map(|(kind, id)| actor(kind, id)),
         correlation: row.correlation,
         private_to: row.private_to,
+        parent_run_id: row.parent_run_id,
+        parent_node: row.parent_node,
+        depth: row.depth.unwrap_or(0),
         work_ms: row.work_ms,
         created_at: row.created_at,
         started_at: row.started_at,
@@ -286,10 +289,18 @@ impl StepView {
         let call = row.call.as_ref().map(|call| (**call).clone());
         StepView {
             path: row.key.path.to_string(),
-            kind: if call.is_some() { "call" } else { "ask" }.to_owned(),
+            kind: child_kind(call.as_ref()).to_owned(),
             call,
             ..pending(state, row.key.node)
         }
+    }
+}
+
+fn child_kind(call: Option<&Value>) -> &'static str {
+    match call {
+        None => "ask",
+        Some(call) if call.get("workflow").is_some() => "run",
+        Some(_) => "call",
     }
 }
 
@@ -297,7 +308,7 @@ fn follow(step: &mut StepView, what: What, at: DateTime<Utc>) {
     step.wait_until = None;
     match what {
         What::Started => step.status = StepStatus::Running,
-        What::Waiting { until, .. } => {
+        What::Waiting { until, .. } | What::Called { until, .. } => {
             step.status = StepStatus::Waiting;
             step.wait_until = Some(until);
         }
