@@ -48,6 +48,8 @@ pub struct EngineConfig {
     pub lease: Duration,
     /// How often the queue is looked at when nothing wakes the worker.
     pub poll: Duration,
+    /// How long runs are kept after their end.
+    pub keep_runs: Duration,
 }
 
 impl Default for EngineConfig {
@@ -57,6 +59,7 @@ impl Default for EngineConfig {
             worker_slots: 256,
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(1),
+            keep_runs: Duration::from_secs(90 * 24 * 3600),
         }
     }
 }
@@ -275,6 +278,14 @@ impl Engine {
         Ok(ctx.with_origin(origin).with_correlation(head.correlation))
     }
 
+    /// What a publisher may do at present, as a run of theirs.
+    ///
+    /// # Errors
+    /// `forbidden` when there is no such person any more, or the database's.
+    pub async fn publisher_ctx(&self, tenant: TenantId, publisher: Actor) -> Result<Ctx> {
+        self.0.principals.ctx_for(tenant, publisher, None).await
+    }
+
     pub(crate) fn downgrade(&self) -> WeakEngine {
         WeakEngine(Arc::downgrade(&self.0))
     }
@@ -305,7 +316,8 @@ impl Engine {
         &self.0.gate
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    /// The store that its runs are kept in.
+    pub fn store(&self) -> &Store {
         self.0.gate.store()
     }
 

@@ -24,6 +24,17 @@ pub trait Unfold: Send + Sync {
     /// # Errors
     /// Why the step has failed.
     fn next(&self, step: &Unfolding<'_>) -> Result<Wish>;
+
+    /// Which of the children that failed are made again when a run is resumed that the step's failure had paused: the one
+    /// that failed last, unless the kind knows better.
+    fn again(&self, children: &Children) -> Vec<String> {
+        let failed = children.failed();
+        failed
+            .max_by_key(|(_, at)| *at)
+            .map(|(name, _)| name.to_owned())
+            .into_iter()
+            .collect()
+    }
 }
 
 /// A step that unfolds, as it stands.
@@ -172,6 +183,12 @@ impl Children {
     /// What became of a child; none while it is under way or was never begun.
     pub fn get(&self, name: &str) -> Option<&Outcome> {
         self.0.get(name)
+    }
+
+    /// The names of those that failed, and when.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, DateTime<Utc>)> {
+        let failed = self.0.iter().filter(|(_, outcome)| outcome.result.is_err());
+        failed.map(|(name, outcome)| (name.as_str(), outcome.at))
     }
 
     /// How many have an outcome.

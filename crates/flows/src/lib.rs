@@ -10,6 +10,7 @@ mod migration;
 mod ops;
 mod pinned;
 mod service;
+mod triggers;
 mod view;
 mod yaml;
 
@@ -22,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use synapscale_core::{Error, Result};
 use synapscale_engine::Engine;
 use synapscale_ops::Module;
-use synapscale_store::SecretBox;
+use synapscale_store::{SecretBox, Store};
 
 /// The domain of one server. Its operations need the engine, the engine needs the gate, and the gate needs the operations:
 /// so the module is made first and the engine attached when it stands. Cheap to clone; all clones are one.
@@ -67,6 +68,10 @@ impl Flows {
 
     pub(crate) fn engine(&self) -> Result<&Engine> {
         Ok(&self.attached()?.0)
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store> {
+        Ok(self.engine()?.store())
     }
 
     pub(crate) fn secrets(&self) -> Result<&SecretBox> {

@@ -7,7 +7,9 @@ use crate::view::WorkflowStatus;
 use async_trait::async_trait;
 use synapscale_core::{Error, Result};
 use synapscale_engine::{PinnedWorkflow, WantedWorkflow, WorkflowRef, Workflows};
-use synapscale_store::Tx;
+use synapscale_store::orm::{ColumnTrait, QueryFilter};
+use synapscale_store::{Scoped, Tx};
+use uuid::Uuid;
 
 /// The workflows of this domain, for steps that start them.
 pub(crate) struct Named;
@@ -71,6 +73,35 @@ async fn pin_row(tx: &Tx, row: workflow::Model, wanted: &WantedWorkflow) -> Resu
     })?;
     Ok(PinnedWorkflow {
         workflow,
+        graph_id: version.graph_id,
+        trigger: trigger.to_owned(),
+        publisher: crate::view::actor(&version.publisher_kind, version.publisher_id),
+    })
+}
+
+/// A version of a workflow, deleted or not, for a run that began with `trigger`; the current one if none is named.
+///
+/// # Errors
+/// `not_found`.
+pub(crate) async fn version(
+    tx: &Tx,
+    workflow_id: Uuid,
+    number: Option<i64>,
+    trigger: &str,
+) -> Result<PinnedWorkflow> {
+    let row = tx
+        .find::<workflow::Entity>()
+        .filter(workflow::Column::Id.eq(workflow_id))
+        .row(tx)
+        .await?
+        .ok_or_else(|| Error::not_found("workflow"))?;
+    let version = service::version_of(tx, row.id, number.unwrap_or(row.version)).await?;
+    Ok(PinnedWorkflow {
+        workflow: WorkflowRef {
+            id: row.id,
+            version: version.version,
+            name: row.name,
+        },
         graph_id: version.graph_id,
         trigger: trigger.to_owned(),
         publisher: crate::view::actor(&version.publisher_kind, version.publisher_id),

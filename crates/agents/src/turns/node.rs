@@ -26,6 +26,7 @@ fn kind(name: &str, schema: &Value) -> KindInfo {
         config_schema: Arc::new(schema.clone()),
         ports: PortSpec::default(),
         per_item: None,
+        check: None,
     }
 }
 

@@ -73,8 +73,6 @@ fn is_excused(error: &ValidationError<'_>) -> bool {
             | Kind::MaxItems { .. }
             | Kind::MinProperties { .. }
             | Kind::MaxProperties { .. }
-            | Kind::OneOfMultipleValid { .. }
-            | Kind::OneOfNotValid { .. }
             | Kind::Type { .. }
     );
     value.is_string() || is_conditional || !is_about_members

@@ -2,12 +2,14 @@
 
 use super::config;
 use super::kinds::NodeClass;
+use super::loops::{Loop, Loops};
 use crate::expr::Template;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use synapscale_core::{Error, Result};
 use synapscale_ops::CompiledSchema;
 
@@ -315,6 +317,7 @@ pub struct CompiledGraph {
     links: Vec<Links>,
     order: Vec<usize>,
     triggers: Vec<usize>,
+    loops: Arc<Loops>,
 }
 
 /// The edges of one node, and its neighbours without repetition.
@@ -334,6 +337,7 @@ pub(super) struct Parts {
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
     pub order: Vec<usize>,
+    pub loops: Vec<Loop>,
 }
 
 impl CompiledGraph {
@@ -346,7 +350,9 @@ impl CompiledGraph {
             nodes,
             edges,
             order,
+            loops,
         } = parts;
+        let loops = Arc::new(Loops::new(loops, nodes.len(), &edges));
         let mut links = vec![Links::default(); nodes.len()];
         for (index, edge) in edges.iter().enumerate() {
             let from = &mut links[edge.from];
@@ -355,7 +361,9 @@ impl CompiledGraph {
                 from.successors.push(edge.to);
             }
             let to = &mut links[edge.to];
-            to.incoming += 1;
+            if loops.back(edge).is_none() {
+                to.incoming += 1;
+            }
             if !to.predecessors.contains(&edge.from) {
                 to.predecessors.push(edge.from);
             }
@@ -381,6 +389,7 @@ impl CompiledGraph {
             links,
             order,
             triggers,
+            loops,
         }
     }
 
@@ -447,22 +456,27 @@ impl CompiledGraph {
             .flat_map(|links| links.predecessors.iter().copied())
     }
 
-    /// The edges that leave `node`.
-    pub fn outgoing(&self, node: usize) -> impl Iterator<Item = &Edge> {
+    /// The edges that leave `node`, with their numbers.
+    pub fn outgoing(&self, node: usize) -> impl Iterator<Item = (usize, &Edge)> {
         let links = self.links.get(node).into_iter();
         links
             .flat_map(|links| links.outgoing.iter())
-            .filter_map(move |edge| self.edges.get(*edge))
+            .filter_map(move |edge| Some((*edge, self.edges.get(*edge)?)))
     }
 
-    /// How many edges lead to `node`.
+    /// How many edges lead to `node`, without those that lead back to the entry of a cycle.
     pub fn incoming(&self, node: usize) -> usize {
         self.links.get(node).map_or(0, |links| links.incoming)
     }
 
-    /// All nodes such that each comes after its predecessors.
+    /// All nodes such that each comes after its predecessors, but for what leads back to the entry of a cycle.
     pub fn order(&self) -> &[usize] {
         &self.order
+    }
+
+    /// The cycles.
+    pub fn loops(&self) -> &Arc<Loops> {
+        &self.loops
     }
 
     /// The nodes that can start a run.

@@ -4,11 +4,13 @@ mod catalog;
 mod http;
 mod nested;
 mod operation;
+mod triggers;
 
 pub use catalog::Catalog;
 pub(crate) use http::call as call_http;
 pub(crate) use nested::composites;
 pub(crate) use operation::{call as call_operation, call_as as call_outside, call_inside, refuse};
+pub use triggers::EventFilter;
 
 use crate::engine::Engine;
 use crate::expr::{Limits, Scope};
@@ -138,13 +140,19 @@ pub(crate) async fn execute(
     let kind = &state.head.graph.node(key.node).kind;
     let now = ctx.clock().now();
     match kind.name.as_str() {
-        "trigger.manual" | "trigger.webhook" => done("out", (*state.head.input).clone()),
+        "trigger.manual" | "trigger.webhook" | "trigger.schedule" | "trigger.event" => {
+            done("out", (*state.head.input).clone())
+        }
         "set" => done("out", config),
         "if" => {
             let holds = flag(&config, "when")?;
             done(if holds { "true" } else { "false" }, json!({ "when": holds }))
         }
         "switch" => switch(&config),
+        "merge" if is_one_too_many(state, key) => Err(Error::conflict(
+            "too_many_rounds",
+            "The cycle that begins here has had all the rounds it may have.",
+        )),
         "merge" => match state.inputs_fit(key.node, MOST_MERGED) {
             true => done("out", state.inputs_of(key.node)),
             false => Err(Error::too_large("merge's output", "8 MiB")),
@@ -157,6 +165,16 @@ pub(crate) async fn execute(
         "http" => Ok(StepOutcome::Launch),
         other => Err(Error::internal(format!("no node kind `{other}`"))),
     }
+}
+
+/// Whether this is the entry of a cycle whose rounds are used up.
+fn is_one_too_many(state: &RunState, key: &StepKey) -> bool {
+    let graph = &state.head.graph;
+    let Some(number) = graph.loops().headed_by(key.node) else {
+        return false;
+    };
+    let most = graph.loops().all().get(number).map(|found| found.max_rounds);
+    most.is_some_and(|most| state.frontier.round(number) > most)
 }
 
 fn flag(config: &Value, name: &str) -> Result<bool> {

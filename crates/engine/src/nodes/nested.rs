@@ -1,11 +1,11 @@
 //! `workflow@1`, which runs another workflow and waits for its end, and `foreach@1`, which does something for each item of
 //! a list. Both unfold: a run or a call is a child of the step.
 
-use crate::graph::{KindInfo, NodeClass, PortSpec};
+use crate::graph::{Fault, KindInfo, NodeClass, PortSpec};
 use crate::nodes::MOST_MERGED;
 use crate::run::journal;
 use crate::run::state::error_value;
-use crate::unfold::{Act, Child, ChildCall, ChildRun, Outcome, Unfold, Unfolding, Wish};
+use crate::unfold::{Act, Child, ChildCall, ChildRun, Children, Outcome, Unfold, Unfolding, Wish};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
@@ -37,6 +37,7 @@ fn kind(name: &str, schema: &Value, per_item: Option<&'static str>) -> KindInfo 
         config_schema: Arc::new(schema.clone()),
         ports: PortSpec::default(),
         per_item,
+        check: None,
     }
 }
 
@@ -184,14 +185,16 @@ static FOREACH: LazyLock<Value> = LazyLock::new(|| {
             },
         },
         "required": ["items"],
-        "oneOf": [{ "required": ["workflow"] }, { "required": ["operation"] }],
         "additionalProperties": false,
     })
 });
 
 impl Unfold for ForEachNode {
     fn kind(&self) -> KindInfo {
-        kind("foreach", &FOREACH, Some(PER_ITEM))
+        KindInfo {
+            check: Some(body_faults),
+            ..kind("foreach", &FOREACH, Some(PER_ITEM))
+        }
     }
 
     fn next(&self, step: &Unfolding<'_>) -> Result<Wish> {
@@ -206,7 +209,10 @@ impl Unfold for ForEachNode {
             return Err(Error::new(error.kind(), error.code().to_owned(), message));
         }
         // Items begin in order, so the first ones without an outcome are those under way and the next to begin.
-        let most = config.concurrency.unwrap_or(CONCURRENCY).clamp(1, MAX_CONCURRENCY);
+        let most = config
+            .concurrency
+            .unwrap_or(CONCURRENCY)
+            .clamp(1, MAX_CONCURRENCY);
         let open = (0..config.items.len()).filter(|index| step.children.get(&name(*index)).is_none());
         let wanted: Vec<usize> = open.take(most).collect();
         if wanted.is_empty() {
@@ -218,6 +224,33 @@ impl Unfold for ForEachNode {
         });
         Ok(Wish::Children(children.collect::<Result<_>>()?))
     }
+
+    fn again(&self, children: &Children) -> Vec<String> {
+        children.failed().map(|(name, _)| name.to_owned()).collect()
+    }
+}
+
+/// Either a workflow or an operation is the body.
+fn body_faults(with: &Value) -> Vec<Fault> {
+    let has = |name: &str| with.get(name).is_some();
+    let fault = |pointer: &str, code, message: &str| Fault {
+        pointer: pointer.to_owned(),
+        code,
+        message: message.to_owned(),
+    };
+    match (has("workflow"), has("operation")) {
+        (false, false) => vec![fault(
+            "/workflow",
+            "required",
+            "Say in `workflow` or in `operation` what is done for each item.",
+        )],
+        (true, true) => vec![fault(
+            "/operation",
+            "shape",
+            "Either a workflow or an operation is done for each item, not both.",
+        )],
+        _ => Vec::new(),
+    }
 }
 
 /// The name of an item's child.
@@ -228,7 +261,9 @@ fn name(index: usize) -> String {
 fn first_failure<'a>(config: &ForEachConfig, step: &Unfolding<'a>) -> Option<(usize, &'a Error)> {
     let children = step.children;
     (0..config.items.len()).find_map(|index| match children.get(&name(index)) {
-        Some(Outcome { result: Err(error), .. }) => Some((index, error)),
+        Some(Outcome {
+            result: Err(error), ..
+        }) => Some((index, error)),
         _ => None,
     })
 }
@@ -261,7 +296,10 @@ fn child(config: &ForEachConfig, step: &Unfolding<'_>, item: &Value, index: usiz
             return Err(Error::invalid("/with", "shape", words));
         }
     };
-    Ok(Child { name: name(index), act })
+    Ok(Child {
+        name: name(index),
+        act,
+    })
 }
 
 /// The outputs in the items' order, null for those that failed, and the failures.

@@ -186,7 +186,8 @@ pub(crate) fn settle_by(
     call: Option<Arc<Value>>,
 ) {
     let seed = state.idempotency_key(&key);
-    let retry_at = retry::delay(policy, attempt, &error, &seed).map(|delay| now + delay);
+    let counted = state.counted(&key, attempt);
+    let retry_at = retry::delay(policy, counted, &error, &seed).map(|delay| now + delay);
     state.record_call(key, attempt, What::Failed { error, retry_at }, now, call);
 }
 

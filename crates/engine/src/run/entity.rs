@@ -111,6 +111,8 @@ pub fn migrations() -> Vec<Migration> {
             .add_column("runs", text("parent_node").null())
             .add_column("runs", text("parent_path").null())
             .add_column("runs", integer("depth").null()),
+        // Old runs leave with their journals.
+        Migration::new("engine_0004_old_runs_leave").may_delete("journal"),
     ]
 }
 

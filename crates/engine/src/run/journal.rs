@@ -57,7 +57,7 @@ pub(crate) async fn append(tx: &Tx, state: &mut RunState) -> Result<Vec<Row>> {
 
 async fn data(tx: &Tx, row: &Row) -> Result<Value> {
     let mut data = match &row.what {
-        What::Started => Data::default(),
+        What::Started | What::Resumed => Data::default(),
         What::Completed { port, output } => Data {
             port: Some(port.clone()),
             output: Some(stow(tx, output).await?),
@@ -112,6 +112,7 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
     let call = data.call;
     let what = match model.kind.as_str() {
         "started" => What::Started,
+        "resumed" => What::Resumed,
         "completed" => What::Completed {
             port: data.port.unwrap_or_else(|| "out".to_owned()),
             output: Arc::new(fetch(tx, data.output.unwrap_or_default()).await?),

@@ -347,6 +347,10 @@ pub struct RunFilter {
     pub workflow_id: Option<Uuid>,
     /// In this status.
     pub status: Option<RunStatus>,
+    /// Accepted before this time.
+    pub before: Option<DateTime<Utc>>,
+    /// Accepted at this time or later.
+    pub since: Option<DateTime<Utc>>,
     /// At most so many; 50 if none, 200 at most.
     pub limit: Option<u32>,
     /// Where the page before ended.

@@ -67,11 +67,12 @@ pub(crate) async fn begin(
 ) -> Result<()> {
     let attempt = state.next_attempt(&key);
     let acting = tx.acting_as(ctx)?;
-    let (new, shown) = (prepare(engine, &acting, state, &key, attempt, wanted), shown(wanted));
+    let (new, shown) = (
+        prepare(engine, &acting, state, &key, attempt, wanted),
+        shown(wanted),
+    );
     let started = match new.await {
-        Ok(new) => acting
-            .savepoint(|tx| start(engine.clone(), tx, new))
-            .await,
+        Ok(new) => acting.savepoint(|tx| start(engine.clone(), tx, new)).await,
         Err(error) => Err(error),
     };
     match started {
@@ -185,13 +186,20 @@ pub(crate) async fn ended(tx: &Tx, state: &mut RunState, payload: &Value, now: D
     let Some((wait, id)) = state.waits.iter().find(waits).cloned().zip(id) else {
         return Ok(());
     };
-    let row = tx.find::<run::Entity>().filter(run::Column::Id.eq(id)).row(tx).await?;
+    let row = tx
+        .find::<run::Entity>()
+        .filter(run::Column::Id.eq(id))
+        .row(tx)
+        .await?;
     let Some(row) = row.filter(|row| RunStatus::parse(&row.status).is_final()) else {
         return Ok(());
     };
     let outcome = match RunStatus::parse(&row.status) {
         RunStatus::Succeeded => Ok(journal::fetch(tx, row.output.unwrap_or_default()).await?),
-        RunStatus::Cancelled => Err(Error::conflict("child_cancelled", format!("Run {id} was cancelled."))),
+        RunStatus::Cancelled => Err(Error::conflict(
+            "child_cancelled",
+            format!("Run {id} was cancelled."),
+        )),
         _ => Err(row
             .error
             .and_then(|error| serde_json::from_value(error).ok())
@@ -235,7 +243,12 @@ pub(crate) async fn stop_all(engine: &Engine, tx: &Tx, waits: &[Wait]) -> Result
 }
 
 /// Asks a run to end, if it has not ended.
-pub(crate) fn stop<'a>(engine: &'a Engine, tx: &'a Tx, id: Uuid, reason: &'a str) -> BoxFuture<'a, Result<()>> {
+pub(crate) fn stop<'a>(
+    engine: &'a Engine,
+    tx: &'a Tx,
+    id: Uuid,
+    reason: &'a str,
+) -> BoxFuture<'a, Result<()>> {
     async move {
         let payload = json!({ "reason": reason });
         if signal::reach(tx, id, "", signal::CANCEL, payload).await? {
@@ -271,7 +284,9 @@ pub(crate) async fn end_paused(engine: &Engine, tx: &Tx, id: Uuid) -> Result<boo
             tell_parent(tx, id, parent.map(|p| p.run_id), parent.map_or("", |p| &p.node)).await?;
         }
         Err(error) if error.is_transient() => return Err(error),
-        Err(error) => tracing::warn!(run = %id, ?error, "the runs of a run that cannot be read are not ended"),
+        Err(error) => {
+            tracing::warn!(run = %id, ?error, "the runs of a run that cannot be read are not ended")
+        }
     }
     Ok(true)
 }

@@ -3,9 +3,9 @@
 use crate::engine::{Engine, RUNS};
 use crate::run::entity::{approval, queue, run};
 use crate::run::events::{RunFinished, RunPaused, RunProgressed, StepProgress};
-use crate::run::{journal, nested, signal};
 use crate::run::model::{ApprovalStatus, RunStatus};
 use crate::run::state::{Row, RunState, What, error_value};
+use crate::run::{journal, nested, signal};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 use synapscale_core::{Error, NewEvent, Result};

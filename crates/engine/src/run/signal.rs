@@ -6,9 +6,9 @@ use crate::run::drive::Arrival;
 use crate::run::entity::{approval, queue, run, signal};
 use crate::run::events::ApprovalDecided;
 use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
-use crate::run::{nested, persist};
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::views;
+use crate::run::{nested, persist};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -358,7 +358,13 @@ pub(crate) async fn elapse(engine: &Engine, tx: &Tx, state: &mut RunState, now: 
                 continue;
             }
             Why::Run(id) => {
-                nested::stop(engine, tx, id, "It took longer than the step that started it waits.").await?;
+                nested::stop(
+                    engine,
+                    tx,
+                    id,
+                    "It took longer than the step that started it waits.",
+                )
+                .await?;
                 nested::settle(state, wait.key, Err(nested::too_slow()), now);
                 continue;
             }

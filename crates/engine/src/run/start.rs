@@ -21,11 +21,18 @@ impl Engine {
     /// # Errors
     /// `not_found` for the graph or the trigger, `invalid` for an input that breaks the graph's schema, `too_large`.
     pub async fn start(&self, tx: &Tx, new: NewRun) -> Result<Started> {
-        self.start_with(tx, new, Vec::new()).await
+        self.start_with(tx, new, Vec::new(), false).await
     }
 
-    /// As [`Engine::start`], with steps that are over already.
-    pub(crate) async fn start_with(&self, tx: &Tx, new: NewRun, done: Vec<Row>) -> Result<Started> {
+    /// As [`Engine::start`], with steps that are over already. One that is to begin later does nothing in this transaction,
+    /// which starts many.
+    pub(crate) async fn start_with(
+        &self,
+        tx: &Tx,
+        new: NewRun,
+        done: Vec<Row>,
+        later: bool,
+    ) -> Result<Started> {
         let depth = nested::depth(tx, new.parent.as_ref(), new.cause).await?;
         if journal::is_larger(&new.input, MAX_INPUT) {
             return Err(Error::too_large("run's input", "1 MiB"));
@@ -64,7 +71,7 @@ impl Engine {
         // A worker without room leaves the run to the queue, and with it every call to the outside.
         let slot = self.slot();
         // A step that starts a run does not run it inside of itself: a workflow that starts itself would never come back.
-        if tx.ctx().origin().channel != Channel::Run {
+        if !later && tx.ctx().origin().channel != Channel::Run {
             let span = spans::burst(&state.head);
             let burst = burst::run(self, tx, &ctx, &mut state, slot.is_some()).instrument(span.clone());
             spans::seen(&span, burst.await)?;

@@ -12,7 +12,7 @@ use synapscale_core::{Actor, Error, Result, TenantId};
 use uuid::Uuid;
 
 /// What never changes while a run lives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RunHead {
     pub id: Uuid,
     pub tenant: TenantId,
@@ -61,6 +61,8 @@ pub(crate) enum What {
     },
     /// The step waits for a run that it started.
     Called { run: Uuid, until: DateTime<Utc> },
+    /// Somebody resumed the run that this step's failure had paused: it is tried again, with all its tries.
+    Resumed,
 }
 
 impl What {
@@ -70,6 +72,7 @@ impl What {
             What::Completed { .. } => "completed",
             What::Failed { .. } => "failed",
             What::Waiting { .. } | What::Called { .. } => "waiting",
+            What::Resumed => "resumed",
         }
     }
 }
@@ -114,6 +117,8 @@ pub(crate) struct RunState {
     pub children: HashMap<StepKey, Arc<Children>>,
     /// Calls of children under way, as their nodes wanted them; found again by asking the node.
     pub wanted: HashMap<StepKey, Arc<Child>>,
+    /// Tries that were made before the run was resumed: they do not count.
+    pub forgiven: HashMap<StepKey, i64>,
     /// Journalled in this burst, not yet launched.
     pub launch: Vec<StepKey>,
     pub next_seq: i64,
@@ -143,6 +148,7 @@ impl RunState {
             children: HashMap::new(),
             wanted: HashMap::new(),
             failed_node: None,
+            forgiven: HashMap::new(),
             launch: Vec::new(),
             next_seq: 1,
             fresh: Vec::new(),
@@ -162,9 +168,23 @@ impl RunState {
         for transition in transitions {
             // A skipped step needs no row: replaying the graph skips it again.
             if let Transition::Ready(key) = transition {
+                self.forget_rounds(&key);
                 self.ready.push_back(key);
             }
         }
+    }
+
+    /// Where a round of a cycle begins, what was kept of the steps of the one before goes; outputs stay.
+    fn forget_rounds(&mut self, key: &StepKey) {
+        let graph = self.head.graph.clone();
+        let Some(number) = graph.loops().headed_by(key.node) else {
+            return;
+        };
+        let is_old = |other: &StepKey| graph.loops().contains(number, other.node);
+        self.attempts.retain(|other, _| !is_old(other));
+        self.forgiven.retain(|other, _| !is_old(other));
+        self.begun.retain(|other, _| !is_old(other));
+        self.children.retain(|other, _| !is_old(other));
     }
 
     /// Journals one thing and takes it in.
@@ -249,6 +269,7 @@ impl RunState {
                     why,
                 });
             }
+            What::Resumed => self.resumed(key, row.attempt),
             What::Called { run, until } => self.waits.push(Wait {
                 key,
                 until: *until,
@@ -312,6 +333,45 @@ impl RunState {
         }
     }
 
+    /// A step whose failure paused the run, or a child of one, is tried again.
+    fn resumed(&mut self, key: StepKey, attempt: i64) {
+        self.forgiven.insert(key.clone(), attempt);
+        match key.parent().zip(key.child_name()) {
+            Some((parent, name)) => {
+                if let Some(children) = self.children.get_mut(&parent) {
+                    Arc::make_mut(children).0.remove(name);
+                }
+            }
+            None => {
+                self.error = None;
+                self.failed_node = None;
+                self.frontier.retry(&key);
+            }
+        }
+        self.ready.push_back(key);
+    }
+
+    /// The children of a step that were begun and have no outcome.
+    pub fn unfinished(&self, key: &StepKey) -> Vec<StepKey> {
+        let has_outcome = |child: &StepKey| {
+            let known = child.child_name().zip(self.children.get(key));
+            known.is_some_and(|(name, children)| children.get(name).is_some())
+        };
+        let begun = self
+            .attempts
+            .keys()
+            .filter(|other| other.parent().as_ref() == Some(key));
+        let mut open: Vec<StepKey> = begun.filter(|child| !has_outcome(child)).cloned().collect();
+        // The map has no order.
+        open.sort();
+        open
+    }
+
+    /// The tries that count against a policy.
+    pub fn counted(&self, key: &StepKey, attempt: i64) -> i64 {
+        attempt - self.forgiven.get(key).copied().unwrap_or(0)
+    }
+
     /// A step failed for good: its error branch goes on, or the run is over.
     fn failed(&mut self, key: StepKey, error: &Error) {
         use crate::graph::OnError;
@@ -353,6 +413,7 @@ impl RunState {
             .head
             .graph
             .predecessors(node)
+            .filter(|from| self.frontier.feeds(*from, node))
             .filter_map(|from| self.outputs.get(&from));
         let mut left = Some(limit);
         for output in outputs {
@@ -366,6 +427,7 @@ impl RunState {
         let graph = &self.head.graph;
         let inputs: BTreeMap<String, Value> = graph
             .predecessors(node)
+            .filter(|from| self.frontier.feeds(*from, node))
             .filter_map(|from| {
                 let output = self.outputs.get(&from)?;
                 Some((graph.node(from).id.clone(), (**output).clone()))

@@ -5,8 +5,8 @@ use crate::graph::{NodeClass, StepKey};
 use crate::nodes::{self, StepOutcome};
 use crate::run::burst::{ask, settle_by};
 use crate::run::load::with_rows;
-use crate::run::{journal, nested, persist};
 use crate::run::state::{RunState, Wait, What, Why};
+use crate::run::{journal, nested, persist};
 use crate::unfold::{Act, Child, ChildAsk, ChildCall, PerItem, Unfolding, Wish, is_child_name};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
@@ -42,7 +42,12 @@ impl Engine {
         let (state, _) = with_rows(self, tx, run_id).await?;
         let index = state.head.graph.index(node);
         let index = index.ok_or_else(|| Error::not_found("step"))?;
-        seen(&state, &StepKey::root(index), self.store().clock().now(), look)
+        seen(
+            &state,
+            &state.frontier.key(index),
+            self.store().clock().now(),
+            look,
+        )
     }
 }
 
@@ -131,13 +136,14 @@ pub(crate) async fn step(
             }
         };
     }
+    let attempt = state.next_attempt(&key);
     let children = match wish(engine, state, &key, now) {
         Ok(Wish::Children(children)) => children,
         Ok(Wish::Done(output)) => {
             let port = "out".to_owned();
             let output = Arc::new(output);
             leave_open(engine, tx, state, &key).await?;
-            state.record(key, 1, What::Completed { port, output }, now);
+            state.record(key, attempt, What::Completed { port, output }, now);
             return Ok(true);
         }
         Err(error) => {
@@ -147,7 +153,7 @@ pub(crate) async fn step(
                 retry_at: None,
             };
             leave_open(engine, tx, state, &key).await?;
-            state.record(key, 1, what, now);
+            state.record(key, attempt, what, now);
             return Ok(true);
         }
     };
@@ -160,7 +166,7 @@ pub(crate) async fn step(
         let error = Error::internal("a step that unfolds wants nothing and is not done");
         state.record(
             key,
-            1,
+            attempt,
             What::Failed {
                 error,
                 retry_at: None,

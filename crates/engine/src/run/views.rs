@@ -67,6 +67,12 @@ impl Engine {
         if let Some(status) = filter.status {
             query = query.filter(run::Column::Status.eq(status.as_str()));
         }
+        if let Some(before) = filter.before {
+            query = query.filter(run::Column::CreatedAt.lt(before));
+        }
+        if let Some(since) = filter.since {
+            query = query.filter(run::Column::CreatedAt.gte(since));
+        }
         if let Some(cursor) = &filter.cursor {
             let (at, id): (DateTime<Utc>, Uuid) = page::decode(cursor)?;
             query = query.filter(
@@ -191,6 +197,19 @@ pub(crate) fn steps(state: &RunState, rows: Vec<Row>) -> Vec<StepView> {
     let mut places: HashMap<StepKey, usize> = HashMap::new();
     for row in rows {
         let node = row.key.node;
+        let whole = row.key.parent().unwrap_or_else(|| row.key.clone());
+        if let Some(step) = steps
+            .get_mut(&(node, 0))
+            .filter(|step| step.path != whole.path.as_str())
+        {
+            // Another round of a cycle: of each node the latest one is shown.
+            *step = StepView {
+                path: whole.path.to_string(),
+                status: StepStatus::Pending,
+                ..pending(state, node)
+            };
+            steps.retain(|place, _| place.0 != node || place.1 == 0);
+        }
         let place = match row.key.child_name() {
             None => 0,
             Some(_) => {
@@ -261,11 +280,11 @@ fn brief(row: entity::run::Model) -> RunView {
 
 fn pending(state: &RunState, node: usize) -> StepView {
     let described = state.head.graph.node(node);
-    let key = crate::graph::StepKey::root(node);
+    let key = state.frontier.key(node);
     let skipped = state.frontier.is_skipped(&key);
     StepView {
         node: described.id.clone(),
-        path: String::new(),
+        path: key.path.to_string(),
         kind: described.kind.to_string(),
         status: if skipped {
             StepStatus::Skipped
@@ -308,6 +327,10 @@ fn follow(step: &mut StepView, what: What, at: DateTime<Utc>) {
     step.wait_until = None;
     match what {
         What::Started => step.status = StepStatus::Running,
+        What::Resumed => {
+            step.status = StepStatus::Pending;
+            step.finished_at = None;
+        }
         What::Waiting { until, .. } | What::Called { until, .. } => {
             step.status = StepStatus::Waiting;
             step.wait_until = Some(until);

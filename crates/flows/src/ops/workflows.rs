@@ -1,10 +1,10 @@
 //! `workflows.*`: check, apply, read, run, change and delete.
 
-use crate::{Flows, pinned};
 use crate::entity::{version, workflow};
 use crate::file::Summary;
 use crate::service::{self, Applying};
 use crate::view::{AppliedWorkflow, VersionView, WorkflowDetail, WorkflowStatus, WorkflowView};
+use crate::{Flows, pinned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

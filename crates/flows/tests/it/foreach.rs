@@ -93,6 +93,9 @@ db_test! {
         let file = json!({ "name": "both", "nodes": each(json!({ "items": [1], "operation": "test.echo", "workflow": "x", "concurrency": 0, "input": "{{ nobody }}" })) });
         let found = rig.call(&ctx, "workflows.validate", json!({ "file": file })).await;
         let codes: Vec<_> = found["problems"].as_array().expect("problems").iter().map(|p| p["code"].as_str().unwrap_or_default().to_owned()).collect();
-        assert_eq!(codes, ["shape", "range", "unknown_name"], "{found}");
+        assert_eq!(codes, ["range", "unknown_name"], "{found}");
+        let file = json!({ "name": "both", "nodes": each(json!({ "items": "{{ input.x }}", "operation": "test.echo", "workflow": "x" })) });
+        let found = rig.call(&ctx, "workflows.validate", json!({ "file": file })).await;
+        assert_eq!(found["problems"][0]["pointer"], "/nodes/each/with/operation", "{found}");
     }
 }

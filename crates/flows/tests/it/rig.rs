@@ -1,6 +1,7 @@
 //! A server's worth of engine and flows, with a worker, and operations that tests steer.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +15,9 @@ use synapscale_engine::outbound::{Outbound, OutboundPolicy};
 use synapscale_engine::{Engine, EngineConfig, Principals, RunStatus};
 use synapscale_flows::Flows;
 use synapscale_ops::{Envelope, ExternalCx, Gate, GateConfig, Module, Operation, Rates, Registry, Sink};
-use synapscale_store::{Migrations, Store, Tx};
+use synapscale_store::orm::ConnectionTrait;
+use synapscale_store::orm::sea_query::{Expr, ExprTrait, Query};
+use synapscale_store::{Migrations, Tx};
 use synapscale_testkit::TestDb;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -62,6 +65,8 @@ pub struct Gauge {
     pub now: AtomicI64,
     pub most: AtomicI64,
     pub calls: AtomicI64,
+    /// How often `test.moody` is still to fail.
+    pub moods: AtomicI64,
 }
 
 fn echo(input: &Echo) -> Result<Echoed> {
@@ -74,12 +79,24 @@ fn echo(input: &Echo) -> Result<Echoed> {
 }
 
 fn operations(gauge: &Arc<Gauge>) -> Vec<Operation> {
-    let gauge = gauge.clone();
+    let (gauge, moods) = (gauge.clone(), gauge.clone());
     vec![
         Operation::read("test.echo", "Echo")
             .about("Gives what it was given.")
             .permission("test:read")
             .handle(|_: Tx, input: Arc<Echo>| async move { echo(&input) }),
+        Operation::external("test.moody", "Fail as often as told")
+            .about("Fails as often as the test says, as another side that is away.")
+            .permission("test:read")
+            .handle_external(move |_: ExternalCx, _: Arc<Echo>| {
+                let moods = moods.clone();
+                async move {
+                    match moods.moods.fetch_sub(1, Ordering::SeqCst) > 0 {
+                        true => Err(Error::unavailable("moody", "Not now.")),
+                        false => Ok(Echoed { value: json!("well") }),
+                    }
+                }
+            }),
         Operation::external("test.slow", "Echo slowly")
             .about("Gives what it was given, after a while.")
             .permission("test:read")
@@ -98,10 +115,9 @@ fn operations(gauge: &Arc<Gauge>) -> Vec<Operation> {
 }
 
 pub struct Rig {
-    pub store: Store,
+    pub flows: Flows,
     pub gate: Gate,
     pub engine: Engine,
-    pub flows: Flows,
     pub people: Arc<Everybody>,
     pub gauge: Arc<Gauge>,
     pub tenant: TenantId,
@@ -145,7 +161,6 @@ impl Rig {
         let engine = Engine::new(gate.clone(), people.clone(), outbound, config, Vec::new());
         flows.attach(engine.clone(), store.secrets().clone());
         Rig {
-            store,
             gate,
             engine,
             flows,
@@ -160,7 +175,8 @@ impl Rig {
     /// Sets the worker to work.
     pub fn work(&self) {
         let (engine, stop) = (self.engine.clone(), self.stop.clone());
-        self.tasks.spawn(async move { engine.work(stop).await.expect("work") });
+        self.tasks
+            .spawn(async move { engine.work(stop).await.expect("work") });
     }
 
     /// Somebody in the workspace who may do everything.
@@ -175,7 +191,10 @@ impl Rig {
     }
 
     pub async fn try_call(&self, ctx: &Ctx, name: &str, input: Value) -> Result<Value> {
-        let answer = self.gate.call(ctx, name, input, Envelope::default(), Sink::none()).await?;
+        let answer = self
+            .gate
+            .call(ctx, name, input, Envelope::default(), Sink::none())
+            .await?;
         answer.output.to_value()
     }
 
@@ -187,7 +206,8 @@ impl Rig {
     /// Applies a workflow of these nodes.
     pub async fn apply(&self, ctx: &Ctx, name: &str, nodes: Value) {
         let file = json!({ "name": name, "nodes": nodes });
-        self.call(ctx, "workflows.apply", json!({ "name": name, "file": file })).await;
+        self.call(ctx, "workflows.apply", json!({ "name": name, "file": file }))
+            .await;
     }
 
     /// Starts a workflow, its run's id.
@@ -206,10 +226,64 @@ impl Rig {
 
     /// The run once it has ended, or is paused.
     pub async fn ended(&self, ctx: &Ctx, run: Uuid) -> Value {
-        let status = self.engine.wait_end(ctx, run, Duration::from_secs(30)).await.expect("a run");
+        let status = self
+            .engine
+            .wait_end(ctx, run, Duration::from_secs(30))
+            .await
+            .expect("a run");
         let view = self.get(ctx, run).await;
-        assert!(status.is_final() || status == RunStatus::Paused, "never ended: {view}");
+        assert!(
+            status.is_final() || status == RunStatus::Paused,
+            "never ended: {view}"
+        );
         view
+    }
+
+    /// Puts the next turns of the workspace's schedules back, as if nothing had run for so long.
+    pub async fn back(&self, ctx: &Ctx, by: chrono::Duration) {
+        let listed = self.call(ctx, "triggers.list", json!({})).await;
+        for schedule in listed["schedules"].as_array().expect("schedules") {
+            let next: DateTime<Utc> = serde_json::from_value(schedule["next_at"].clone()).expect("a turn");
+            let (id, next) = (id(&schedule["id"]), next - by);
+            let done = self.engine.store().write(ctx, |tx| async move {
+                let mut update = Query::update();
+                update
+                    .table("schedules")
+                    .value("next_at", next)
+                    .and_where(Expr::col("tenant_id").eq(tx.ctx().tenant().0))
+                    .and_where(Expr::col("id").eq(id));
+                tx.execute(&update).await.map_err(Error::internal)
+            });
+            assert_eq!(done.await.expect("moved").rows_affected(), 1);
+        }
+    }
+
+    /// As if the run had ended so long ago.
+    pub async fn age(&self, ctx: &Ctx, run: Uuid, by: chrono::Duration) {
+        let ended = Clock::system().now() - by;
+        let done = self.engine.store().write(ctx, |tx| async move {
+            let mut update = Query::update();
+            update
+                .table("runs")
+                .value("finished_at", ended)
+                .and_where(Expr::col("tenant_id").eq(tx.ctx().tenant().0))
+                .and_where(Expr::col("id").eq(run));
+            tx.execute(&update).await.map_err(Error::internal)
+        });
+        assert_eq!(done.await.expect("aged").rows_affected(), 1);
+    }
+
+    /// How many rows the workspace has in a table.
+    pub async fn count(&self, ctx: &Ctx, table: &'static str) -> usize {
+        let rows = self.engine.store().read(ctx, |tx| async move {
+            let mut select = Query::select();
+            select
+                .column("id")
+                .from(table)
+                .and_where(Expr::col("tenant_id").eq(tx.ctx().tenant().0));
+            tx.query_all(&select).await.map_err(Error::internal)
+        });
+        rows.await.expect("rows").len()
     }
 
     pub async fn get(&self, ctx: &Ctx, run: Uuid) -> Value {

@@ -109,8 +109,7 @@ impl Reader<'_> {
     }
 
     fn references(&self, references: &References, at: &str, has_item: bool, problems: &mut Problems) {
-        let is_known =
-            |root: &str| ROOTS.contains(&root) || (has_item && ITEM_ROOTS.contains(&root));
+        let is_known = |root: &str| ROOTS.contains(&root) || (has_item && ITEM_ROOTS.contains(&root));
         for root in references.roots.iter().filter(|root| !is_known(root)) {
             let hint = match self.by_id.contains_key(root.as_str()) {
                 true => format!(" The output of the node is `nodes.{root}.output`."),
