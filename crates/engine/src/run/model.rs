@@ -347,6 +347,8 @@ pub struct RunFilter {
     pub workflow_id: Option<Uuid>,
     /// In this status.
     pub status: Option<RunStatus>,
+    /// Whether only runs are listed that no other run's step started and waits for.
+    pub top_level: bool,
     /// Accepted before this time.
     pub before: Option<DateTime<Utc>>,
     /// Accepted at this time or later.

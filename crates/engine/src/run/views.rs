@@ -67,6 +67,9 @@ impl Engine {
         if let Some(status) = filter.status {
             query = query.filter(run::Column::Status.eq(status.as_str()));
         }
+        if filter.top_level {
+            query = query.filter(run::Column::ParentRunId.is_null());
+        }
         if let Some(before) = filter.before {
             query = query.filter(run::Column::CreatedAt.lt(before));
         }

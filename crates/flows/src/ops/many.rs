@@ -147,6 +147,7 @@ async fn find(
                 RunFilter {
                     workflow_id,
                     status: Some(*status),
+                    top_level: false,
                     before: which.before,
                     since: which.since,
                     limit: u32::try_from(limit + 1).ok(),

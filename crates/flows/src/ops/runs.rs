@@ -35,6 +35,9 @@ pub(crate) struct ListRuns {
     /// Only runs in this status.
     #[serde(default)]
     pub status: Option<RunStatus>,
+    /// Only runs that no other run started and waits for.
+    #[serde(default)]
+    pub top_level: bool,
     /// Most items to return; 50 unless given.
     #[serde(default)]
     #[schemars(range(min = 1, max = 200))]
@@ -65,6 +68,7 @@ fn list(flows: Flows) -> Operation {
                         RunFilter {
                             workflow_id,
                             status,
+                            top_level: input.top_level,
                             before: None,
                             since: None,
                             limit,

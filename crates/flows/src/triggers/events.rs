@@ -124,6 +124,10 @@ async fn take<'a>(
     row: &'a event_trigger::Model,
     event: &Event,
 ) -> Result<Option<Firing<'a>>> {
+    // The log is read a moment late: an event of before may come behind the place where the trigger began.
+    if event.at < row.created_at {
+        return Ok(None);
+    }
     let cause = match cause(event) {
         Some(id) => about(engine, tx, id).await?,
         None => None,

@@ -37,6 +37,8 @@ db_test! {
         assert_eq!((&steps[1]["kind"], &steps[1]["path"], &steps[1]["call"]["workflow"]), (&json!("run"), &json!("run"), &json!("double")));
         let child = rig.get(&ctx, id(&steps[1]["call"]["run_id"])).await;
         assert_eq!((&child["parent_run_id"], &child["parent_node"], &child["depth"]), (&done["id"], &json!("child"), &json!(1)), "{child}");
+        let listed = rig.call(&ctx, "runs.list", json!({ "top_level": true })).await;
+        assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
         assert_eq!((&child["priority"], &child["correlation"]), (&json!(7), &done["correlation"]), "{child}");
     }
 
@@ -150,5 +152,57 @@ db_test! {
         let other = rig.person_of(TenantId(new_id()));
         rig.apply(&other, "outer", json!({ "start": start(), "child": calls("double") })).await;
         assert_eq!(rig.run(&other, "outer", json!({ "n": 1 })).await["error"]["code"], "not_found");
+    }
+
+    async fn whenever_it_is_cancelled_all_of_it_ends(db: TestDb) {
+        let rig = Rig::new(db).await;
+        let ctx = rig.person();
+        rig.apply(&ctx, "part", json!({
+            "start": start(),
+            "slow": { "kind": "operation@1", "after": "start", "with": { "operation": "test.slow", "input": { "value": 1 } } },
+            "wait": { "kind": "wait@1", "after": "slow", "with": { "seconds": 0.03 } },
+            "more": { "kind": "operation@1", "after": "wait", "with": { "operation": "test.echo", "input": { "value": 2 } } },
+        })).await;
+        rig.apply(&ctx, "middle", json!({ "start": start(), "child": { "kind": "workflow@1", "after": "start", "with": { "workflow": "part" } } })).await;
+        rig.apply(&ctx, "whole", json!({
+            "start": start(),
+            "head": { "kind": "merge@1", "after": ["start", "each"], "join": "any", "with": { "max_iterations": 3 } },
+            "each": { "kind": "foreach@1", "after": "head", "with": { "items": [1, 2, 3, 4], "workflow": "middle", "concurrency": 2, "on_item_error": "collect" } },
+        })).await;
+        let mut tops = Vec::new();
+        for turn in 0..12_u64 {
+            let top = rig.start(&ctx, "whole", json!({})).await;
+            tokio::time::sleep(std::time::Duration::from_millis(turn * 47 % 500)).await;
+            let steps = rig.steps(&ctx, top, "each").await;
+            let child = steps.iter().rev().find_map(|step| step["call"]["run_id"].as_str()).map(str::to_owned);
+            let whole = rig.try_call(&ctx, "runs.cancel", json!({ "run_id": top }));
+            let part = async {
+                match child {
+                    Some(child) => rig.try_call(&ctx, "runs.cancel", json!({ "run_id": child })).await.map(|_| ()),
+                    None => Ok(()),
+                }
+            };
+            let (whole, part) = tokio::join!(whole, part);
+            for ended in [whole.map(|_| ()), part].into_iter().filter_map(Result::err) {
+                assert_eq!(ended.code(), "run_finished");
+            }
+            tops.push(top);
+        }
+        for top in tops {
+            let ended = rig.ended(&ctx, top).await;
+            assert!(ended["status"] == "cancelled" || ended["error"]["code"] == "too_many_rounds", "{ended}");
+        }
+        for _ in 0..200 {
+            let mut open = 0;
+            for status in ["queued", "running", "waiting", "paused"] {
+                let listed = rig.call(&ctx, "runs.list", json!({ "status": status })).await;
+                open += listed["items"].as_array().map_or(0, Vec::len);
+            }
+            if open == 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("some runs never ended");
     }
 }

@@ -11,13 +11,32 @@ use std::collections::{HashSet, VecDeque};
 /// Most nodes of a cycle that are named.
 const MAX_NAMED: usize = 20;
 
+/// A part of the graph in which cycles are looked for: all of it, or a cycle without what leads back to its entry.
+struct Region {
+    nodes: Vec<usize>,
+    edges: Vec<Edge>,
+    /// The cycle that it is.
+    parent: Option<usize>,
+    /// How many cycles stand around it.
+    depth: usize,
+}
+
 /// Finds the cycles, each after those around it, and tells what is wrong with them.
 pub(super) fn find(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) -> Vec<Loop> {
     let mut found: Vec<Loop> = Vec::new();
-    let all: Vec<usize> = (0..drafts.len()).collect();
-    let mut todo: VecDeque<(Vec<usize>, Vec<Edge>, Option<usize>, usize)> =
-        VecDeque::from([(all, edges.to_vec(), None, 0)]);
-    while let Some((nodes, inside, parent, depth)) = todo.pop_front() {
+    let mut todo = VecDeque::from([Region {
+        nodes: (0..drafts.len()).collect(),
+        edges: edges.to_vec(),
+        parent: None,
+        depth: 0,
+    }]);
+    while let Some(region) = todo.pop_front() {
+        let Region {
+            nodes,
+            edges: inside,
+            parent,
+            depth,
+        } = region;
         for body in components(&nodes, &inside) {
             let at = Cycle {
                 drafts,
@@ -43,12 +62,12 @@ pub(super) fn find(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) ->
             let rest = inside
                 .iter()
                 .filter(|edge| is_in.contains(&edge.from) && is_in.contains(&edge.to) && edge.to != header);
-            todo.push_back((
-                body.clone(),
-                rest.cloned().collect(),
-                Some(found.len()),
-                depth + 1,
-            ));
+            todo.push_back(Region {
+                nodes: body.clone(),
+                edges: rest.cloned().collect(),
+                parent: Some(found.len()),
+                depth: depth + 1,
+            });
             found.push(Loop {
                 header,
                 body,
