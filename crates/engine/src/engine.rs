@@ -1,13 +1,14 @@
 //! The engine: what the product holds of it, and the worker.
 
 use crate::graph::{CompiledGraph, KindCatalog, KindInfo, Problem, compile, pin};
-use crate::nodes::Catalog;
+use crate::nodes::{self, Catalog};
 use crate::outbound::Outbound;
 use crate::run::direct::{Caller, Directs, Runner};
 use crate::run::live::Live;
 use crate::run::privacy::Privacy;
 use crate::run::{claim, drive, entity, events};
 use crate::unfold::Unfold;
+use crate::workflows::Workflows;
 use async_trait::async_trait;
 use aws_lc_rs::digest;
 use moka::sync::Cache;
@@ -61,6 +62,8 @@ pub struct EngineConfig {
     pub lease: Duration,
     /// How often the queue is looked at when nothing wakes the worker.
     pub poll: Duration,
+    /// How long runs are kept after their end.
+    pub keep_runs: Duration,
 }
 
 impl Default for EngineConfig {
@@ -70,6 +73,7 @@ impl Default for EngineConfig {
             worker_slots: 256,
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(1),
+            keep_runs: Duration::from_secs(90 * 24 * 3600),
         }
     }
 }
@@ -102,6 +106,8 @@ struct Inner {
     tasks: TaskTracker,
     /// Who sees private runs; nobody until it is set.
     privacy: OnceLock<Arc<dyn Privacy>>,
+    /// Who finds workflows by their names; nobody until it is set.
+    workflows: OnceLock<Arc<dyn Workflows>>,
 }
 
 /// The engine's own kinds of nodes, and those registered with it.
@@ -159,7 +165,7 @@ impl Engine {
             principals,
             outbound,
             config,
-            kinds: Kinds(further),
+            kinds: Kinds(nodes::composites().into_iter().chain(further).collect()),
             live: Live::default(),
             graphs: Cache::new(GRAPHS),
             pinned: Cache::new(PINNED),
@@ -170,6 +176,7 @@ impl Engine {
             directs: Directs::default(),
             tasks: TaskTracker::new(),
             privacy: OnceLock::new(),
+            workflows: OnceLock::new(),
         }));
         gate.set_external(Arc::new(Runner::of(&engine)));
         engine
@@ -187,6 +194,18 @@ impl Engine {
     /// Sets who decides about private runs; the first one stays.
     pub fn set_privacy(&self, privacy: Arc<dyn Privacy>) {
         let _ = self.0.privacy.set(privacy);
+    }
+
+    /// Sets who finds workflows for the steps that start them; the first one stays.
+    pub fn set_workflows(&self, workflows: Arc<dyn Workflows>) {
+        let _ = self.0.workflows.set(workflows);
+    }
+
+    /// # Errors
+    /// `unavailable` while the server starts.
+    pub(crate) fn workflows(&self) -> Result<&Arc<dyn Workflows>> {
+        let starting = || Error::unavailable("starting", "The server is still starting. Try again.");
+        self.0.workflows.get().ok_or_else(starting)
     }
 
     pub(crate) fn privacy(&self) -> Option<&Arc<dyn Privacy>> {
@@ -290,6 +309,14 @@ impl Engine {
         Ok(ctx.with_origin(origin).with_correlation(head.correlation))
     }
 
+    /// What a publisher may do at present, as a run of theirs.
+    ///
+    /// # Errors
+    /// `forbidden` when there is no such person any more, or the database's.
+    pub async fn publisher_ctx(&self, tenant: TenantId, publisher: Actor) -> Result<Ctx> {
+        self.0.principals.ctx_for(tenant, publisher, None).await
+    }
+
     pub(crate) fn downgrade(&self) -> WeakEngine {
         WeakEngine(Arc::downgrade(&self.0))
     }
@@ -320,7 +347,8 @@ impl Engine {
         &self.0.gate
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    /// The store that its runs are kept in.
+    pub fn store(&self) -> &Store {
         self.0.gate.store()
     }
 

@@ -7,16 +7,22 @@ pub mod graph;
 mod nodes;
 pub mod outbound;
 mod run;
+pub mod schedule;
 mod unfold;
+mod workflows;
 
 pub use engine::{Engine, EngineConfig, Principals, RUNS};
-pub use nodes::Catalog;
-pub use run::direct::whose;
+pub use nodes::{Catalog, EventFilter};
+pub use run::direct::{named_id, whose};
 pub use run::job::Job;
 pub use run::live::{Live, Place};
 pub use run::model::{
-    ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Response, RunFilter, RunStatus, RunView, Started,
-    StepDetail, StepStatus, StepView, TryView, WorkflowRef,
+    ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Parent, Response, RunFilter, RunStatus, RunView,
+    Started, StepDetail, StepStatus, StepView, TryView, WorkflowRef,
 };
 pub use run::privacy::Privacy;
-pub use unfold::{Act, Child, ChildAsk, ChildCall, Children, Outcome, Unfold, Unfolding, Wish};
+pub use run::rerun::Rerun;
+pub use unfold::{
+    Act, Child, ChildAsk, ChildCall, ChildRun, Children, Outcome, PerItem, Unfold, Unfolding, Wish,
+};
+pub use workflows::{PinnedWorkflow, WantedWorkflow, Workflows};

@@ -9,6 +9,7 @@ use crate::graph::{KindInfo, RetryPolicy, UnknownOutcome};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use synapscale_core::{Actor, Error, Result};
 use uuid::Uuid;
@@ -23,6 +24,17 @@ pub trait Unfold: Send + Sync {
     /// # Errors
     /// Why the step has failed.
     fn next(&self, step: &Unfolding<'_>) -> Result<Wish>;
+
+    /// Which of the children that failed are made again when a run is resumed that the step's failure had paused: the one
+    /// that failed last, unless the kind knows better.
+    fn again(&self, children: &Children) -> Vec<String> {
+        let failed = children.failed();
+        failed
+            .max_by_key(|(_, at)| *at)
+            .map(|(name, _)| name.to_owned())
+            .into_iter()
+            .collect()
+    }
 }
 
 /// A step that unfolds, as it stands.
@@ -38,10 +50,38 @@ pub struct Unfolding<'a> {
     pub input: &'a Value,
     /// What has come of its children.
     pub children: &'a Children,
+    /// What the node's `with` says of each item.
+    pub per_item: PerItem<'a>,
+    /// How calls are tried again: the node's own policy, else the workflow's.
+    pub retry: RetryPolicy,
+    /// What the node wants done about a call of which nobody knows the outcome.
+    pub unknown: UnknownOutcome,
+    /// Seconds that one try of a call may take, if the node says.
+    pub timeout_s: Option<u64>,
     /// When the first of them began; none before.
     pub began: Option<DateTime<Utc>>,
     /// The present time.
     pub now: DateTime<Utc>,
+}
+
+/// The member of a node's `with` that its kind has evaluated for each item of a list ([`KindInfo::per_item`]).
+#[derive(Clone, Copy)]
+pub struct PerItem<'a>(pub(crate) &'a (dyn Fn(&Value, usize) -> Result<Option<Value>> + Sync));
+
+impl PerItem<'_> {
+    /// Its value for an item, which expressions see as `item`, and its place as `index`; none if the node does not have it.
+    ///
+    /// # Errors
+    /// `expression_failed`.
+    pub fn eval(&self, item: &Value, index: usize) -> Result<Option<Value>> {
+        (self.0)(item, index)
+    }
+}
+
+impl fmt::Debug for PerItem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PerItem")
+    }
 }
 
 /// What an unfolding step wants.
@@ -69,9 +109,26 @@ pub enum Act {
     Call(ChildCall),
     /// Asks a person.
     Ask(ChildAsk),
+    /// Starts a workflow as a run of its own and waits for its end.
+    Run(ChildRun),
 }
 
-/// A call of an operation; internal ones may be called too.
+/// A workflow that is run.
+#[derive(Clone, Debug)]
+pub struct ChildRun {
+    /// Its name.
+    pub workflow: String,
+    /// The version; the current one if none.
+    pub version: Option<i64>,
+    /// The trigger node; the only manual one if none.
+    pub trigger: Option<String>,
+    /// What the run is given.
+    pub input: Value,
+    /// How long the step waits for its end, in hours.
+    pub hours: i64,
+}
+
+/// A call of an operation.
 #[derive(Clone, Debug)]
 pub struct ChildCall {
     /// The operation.
@@ -88,6 +145,8 @@ pub struct ChildCall {
     pub unknown: UnknownOutcome,
     /// Its longest time, in seconds.
     pub timeout_s: u64,
+    /// Whether a file names the operation. Internal ones, and those that take or give secrets, are for kinds themselves.
+    pub is_users: bool,
 }
 
 /// A question to a person. Its outcome has the port `approved`, `rejected` or, when the preview failed, `refused`.
@@ -124,6 +183,12 @@ impl Children {
     /// What became of a child; none while it is under way or was never begun.
     pub fn get(&self, name: &str) -> Option<&Outcome> {
         self.0.get(name)
+    }
+
+    /// The names of those that failed, and when.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, DateTime<Utc>)> {
+        let failed = self.0.iter().filter(|(_, outcome)| outcome.result.is_err());
+        failed.map(|(name, outcome)| (name.as_str(), outcome.at))
     }
 
     /// How many have an outcome.

@@ -1,7 +1,7 @@
 //! The rows of this domain: workflows, their versions, their hooks, and what the hooks have seen. They never leave this
 //! crate.
 
-use synapscale_store::{EntitySpec, Tenanted};
+use synapscale_store::{EntitySpec, Tenanted, tenant_entity};
 
 /// A workflow: the name people use, and which version of it is current.
 pub mod workflow {
@@ -165,6 +165,40 @@ pub mod delivery {
     }
 }
 
+tenant_entity!(
+    /// A schedule of a workflow's current version.
+    schedule, "schedules", [id: Uuid], {
+    workflow_id: Uuid,
+    node: String,
+    cron: String,
+    timezone: String,
+    missed: String,
+    next_at: Option<DateTimeUtc>,
+    last_at: Option<DateTimeUtc>,
+    last_run_id: Option<Uuid>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    failure: Option<Json>,
+    active: bool,
+    created_at: DateTimeUtc,
+});
+
+tenant_entity!(
+    /// An event trigger of a workflow's current version, and how far in the log it is.
+    event_trigger, "event_triggers", [id: Uuid], {
+    workflow_id: Uuid,
+    node: String,
+    #[sea_orm(column_type = "JsonBinary")]
+    kinds: Json,
+    filter: Option<String>,
+    place: Option<String>,
+    last_at: Option<DateTimeUtc>,
+    last_run_id: Option<Uuid>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    failure: Option<Json>,
+    active: bool,
+    created_at: DateTimeUtc,
+});
+
 /// What `db check` compares with the live schema.
 pub fn entities() -> Vec<EntitySpec> {
     vec![
@@ -172,5 +206,7 @@ pub fn entities() -> Vec<EntitySpec> {
         EntitySpec::of(version::Entity),
         EntitySpec::of(hook::Entity),
         EntitySpec::of(delivery::Entity),
+        EntitySpec::of(schedule::Entity),
+        EntitySpec::of(event_trigger::Entity),
     ]
 }

@@ -23,6 +23,24 @@ pub(crate) struct HookNode {
     pub dedupe_hours: i64,
 }
 
+/// A schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScheduleNode {
+    pub node: String,
+    pub cron: String,
+    pub timezone: String,
+    pub missed: String,
+}
+
+/// An event trigger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventNode {
+    pub node: String,
+    /// A list of texts.
+    pub kinds: Value,
+    pub filter: Option<String>,
+}
+
 /// What a workflow's row repeats of its file, for lists and for people.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Summary {
@@ -32,6 +50,8 @@ pub(crate) struct Summary {
     pub retry_policy: Value,
     pub triggers: Vec<String>,
     pub hooks: Vec<HookNode>,
+    pub schedules: Vec<ScheduleNode>,
+    pub events: Vec<EventNode>,
     /// Whether some node answers the caller.
     pub responds: bool,
     pub nodes: usize,
@@ -47,6 +67,12 @@ impl Summary {
         let manual: Vec<String> = of_kind("trigger.manual").map(|(id, _)| id.clone()).collect();
         let hooks: Vec<HookNode> = of_kind("trigger.webhook")
             .map(|(id, node)| hook(id, node))
+            .collect();
+        let schedules: Vec<ScheduleNode> = of_kind("trigger.schedule")
+            .map(|(id, node)| schedule(id, node))
+            .collect();
+        let events: Vec<EventNode> = of_kind("trigger.event")
+            .map(|(id, node)| event(id, node))
             .collect();
         let text = |field: &str, most: usize| -> String {
             file.get(field)
@@ -71,12 +97,22 @@ impl Summary {
             triggers: manual
                 .into_iter()
                 .chain(hooks.iter().map(|hook| hook.node.clone()))
+                .chain(schedules.iter().map(|schedule| schedule.node.clone()))
+                .chain(events.iter().map(|event| event.node.clone()))
                 .collect(),
             responds: of_kind("respond").next().is_some(),
             nodes: nodes.len(),
             edges: nodes.values().map(edges_into).sum(),
             hooks,
+            schedules,
+            events,
         }
+    }
+
+    fn starts_by_itself(&self, id: &str) -> bool {
+        self.hooks.iter().any(|hook| hook.node == id)
+            || self.schedules.iter().any(|schedule| schedule.node == id)
+            || self.events.iter().any(|event| event.node == id)
     }
 
     /// The trigger of a run by hand: the only manual one, or else the only one.
@@ -84,13 +120,40 @@ impl Summary {
         let manual: Vec<&String> = self
             .triggers
             .iter()
-            .filter(|id| !self.hooks.iter().any(|hook| hook.node == **id))
+            .filter(|id| !self.starts_by_itself(id))
             .collect();
         match (manual.as_slice(), self.triggers.as_slice()) {
             ([one], _) => Some(one),
             ([], [one]) => Some(one),
             _ => None,
         }
+    }
+}
+
+fn config<'a>(node: &'a Value, field: &str) -> Option<&'a Value> {
+    node.get("with").and_then(|with| with.get(field))
+}
+
+fn schedule(id: &str, node: &Value) -> ScheduleNode {
+    let text = |field: &str, usual: &str| {
+        config(node, field)
+            .and_then(Value::as_str)
+            .unwrap_or(usual)
+            .to_owned()
+    };
+    ScheduleNode {
+        node: id.to_owned(),
+        cron: text("cron", ""),
+        timezone: text("timezone", "UTC"),
+        missed: text("missed", "once"),
+    }
+}
+
+fn event(id: &str, node: &Value) -> EventNode {
+    EventNode {
+        node: id.to_owned(),
+        kinds: config(node, "kinds").cloned().unwrap_or_else(|| json!([])),
+        filter: config(node, "filter").and_then(Value::as_str).map(str::to_owned),
     }
 }
 
@@ -110,13 +173,12 @@ fn kind(node: &Value) -> &str {
 }
 
 fn hook(id: &str, node: &Value) -> HookNode {
-    let config = |field: &str| node.get("with").and_then(|with| with.get(field));
     HookNode {
         node: id.to_owned(),
-        scheme: config("scheme")
+        scheme: config(node, "scheme")
             .and_then(Value::as_str)
             .map_or(Scheme::None, scheme_of),
-        dedupe_hours: config("dedupe_hours")
+        dedupe_hours: config(node, "dedupe_hours")
             .and_then(Value::as_i64)
             .unwrap_or(DEDUPE_HOURS)
             .clamp(1, MAX_DEDUPE_HOURS),

@@ -8,7 +8,9 @@ mod file;
 pub mod hooks;
 mod migration;
 mod ops;
+mod pinned;
 mod service;
+mod triggers;
 mod view;
 mod yaml;
 
@@ -21,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use synapscale_core::{Error, Result};
 use synapscale_engine::Engine;
 use synapscale_ops::Module;
-use synapscale_store::SecretBox;
+use synapscale_store::{SecretBox, Store};
 
 /// The domain of one server. Its operations need the engine, the engine needs the gate, and the gate needs the operations:
 /// so the module is made first and the engine attached when it stands. Cheap to clone; all clones are one.
@@ -42,6 +44,7 @@ impl Flows {
 
     /// Attaches the engine, and the box that opens its store's secrets; the first ones stay.
     pub fn attach(&self, engine: Engine, secrets: SecretBox) {
+        engine.set_workflows(Arc::new(pinned::Named));
         // A second engine in the same process would be a mistake of the composition, and the first one works.
         let _ = self.0.attached.set((engine, secrets));
     }
@@ -65,6 +68,10 @@ impl Flows {
 
     pub(crate) fn engine(&self) -> Result<&Engine> {
         Ok(&self.attached()?.0)
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store> {
+        Ok(self.engine()?.store())
     }
 
     pub(crate) fn secrets(&self) -> Result<&SecretBox> {

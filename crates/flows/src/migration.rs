@@ -14,6 +14,9 @@ pub fn migrations() -> Vec<Migration> {
             .create(versions())
             .create(hooks())
             .create(deliveries()),
+        Migration::new("flows_0002_triggers")
+            .create(schedules())
+            .create(event_triggers()),
     ]
 }
 
@@ -89,6 +92,62 @@ fn hooks() -> Table {
     .seen_by_system()
     .index_with(Index::new("hooks_by_token", &["token_hash"]).unique().across_tenants())
     .index_with(Index::new("hooks_by_node", &["workflow_id", "node"]).unique().only("active"))
+}
+
+fn schedules() -> Table {
+    Table::tenant(
+        "schedules",
+        [
+            uuid("id"),
+            uuid("workflow_id"),
+            text("node").max(64),
+            text("cron").max(100),
+            text("timezone").max(64),
+            text("missed").one_of(&["skip", "once", "all"]),
+            timestamp("next_at").null(),
+            timestamp("last_at").null(),
+            uuid("last_run_id").null(),
+            json("failure").null(),
+            boolean("active").default("true"),
+            timestamp("created_at"),
+        ],
+    )
+    .references("workflow_id", "workflows")
+    // What is due is due whoever's it is.
+    .seen_by_system()
+    .index_with(Index::new("schedules_due", &["next_at"]).across_tenants().only("active"))
+    .index_with(Index::new("schedules_by_node", &["workflow_id", "node"]).unique().only("active"))
+}
+
+fn event_triggers() -> Table {
+    Table::tenant(
+        "event_triggers",
+        [
+            uuid("id"),
+            uuid("workflow_id"),
+            text("node").max(64),
+            json("kinds"),
+            text("filter").max(2_000).null(),
+            text("place").max(200).null(),
+            timestamp("last_at").null(),
+            uuid("last_run_id").null(),
+            json("failure").null(),
+            boolean("active").default("true"),
+            timestamp("created_at"),
+        ],
+    )
+    .references("workflow_id", "workflows")
+    .seen_by_system()
+    .index_with(
+        Index::new("event_triggers_active", &["id"])
+            .across_tenants()
+            .only("active"),
+    )
+    .index_with(
+        Index::new("event_triggers_by_node", &["workflow_id", "node"])
+            .unique()
+            .only("active"),
+    )
 }
 
 fn deliveries() -> Table {

@@ -7,6 +7,7 @@ use crate::events::{WorkflowApplied, WorkflowDeleted, WorkflowUpdated};
 use crate::file::Summary;
 use crate::hooks::cache::HookCache;
 use crate::hooks::manage;
+use crate::triggers;
 use crate::view::{AppliedWorkflow, WorkflowStatus, WorkflowView};
 use serde_json::Value;
 use synapscale_core::{Actor, ActorKind, Error, EventPayload, NewEvent, Result, diff, new_id};
@@ -94,6 +95,7 @@ pub(crate) async fn apply(
     };
     let wanted = &applying.summary;
     let hooks = manage::sync(tx, flows.secrets()?, row.id, &wanted.hooks, wanted.responds).await?;
+    triggers::sync(tx, row.id, &wanted.schedules, &wanted.events).await?;
     forget_hooks(tx, flows.hook_cache());
     Ok(AppliedWorkflow {
         workflow: WorkflowView::from(&row),
@@ -275,6 +277,7 @@ pub(crate) async fn delete(
         return Err(Error::stale("workflow", row.revision, row.revision + 1));
     }
     manage::close_all(tx, row.id).await?;
+    triggers::close_all(tx, row.id).await?;
     let payload = WorkflowDeleted {
         name: row.name.clone(),
         delete_group: group.0,

@@ -86,6 +86,7 @@ pub struct App {
     config: Config,
     gate: Gate,
     engine: Engine,
+    flows: Flows,
     auth: Authenticator,
     models: Models,
     mcp: Mcp,
@@ -235,6 +236,7 @@ impl App {
         let worker = config.roles.worker.then(|| engine.clone());
         let readiness = Readiness::new(store, worker, config.data.clone(), migrations);
         let mut app = App {
+            flows: modules.flows.clone(),
             auth: modules.auth,
             models: modules.models,
             mcp: modules.mcp,
@@ -335,6 +337,7 @@ impl App {
             self.gate.clone(),
             self.auth.clone(),
             self.engine.clone(),
+            self.flows.clone(),
             self.figures.clone(),
         );
         self.models.start()?;
@@ -428,6 +431,7 @@ fn engine(
         worker: config.roles.worker,
         worker_slots: config.limits.worker_slots,
         lease: config.lease,
+        keep_runs: config.keep_runs,
         ..EngineConfig::default()
     };
     let principals = Arc::new(PresentGrants(auth.clone()));

@@ -23,6 +23,8 @@ use zeroize::Zeroizing;
 pub const LISTEN: &str = "127.0.0.1:8080";
 /// The data directory unless told otherwise.
 const DATA: &str = "data";
+/// Days for which runs are kept after their end, unless the configuration says otherwise.
+const KEEP_RUNS_DAYS: u64 = 90;
 /// The settings file that is read when it is there.
 const FILE: &str = "synapscale.toml";
 /// Where the programs of MCP servers are looked for when nothing says so.
@@ -214,8 +216,15 @@ pub struct Config {
     pub limits: Limits,
     /// For how long a run is a worker's without a sign of life.
     pub lease: Duration,
+    /// For how long runs are kept after their end.
+    pub keep_runs: Duration,
     /// The master key.
     pub master_key: MasterKeySource,
+}
+
+/// So many days: one at least, a hundred years at most.
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days.clamp(1, 36_500) * 24 * 3600)
 }
 
 impl fmt::Debug for Config {
@@ -384,6 +393,7 @@ impl Config {
             otlp: None,
             limits: Limits::default(),
             lease: Duration::from_secs(30),
+            keep_runs: days(KEEP_RUNS_DAYS),
             master_key: MasterKeySource::File(data.join("master.key")),
             data,
         }
@@ -421,6 +431,7 @@ impl Config {
         config.log.filter = layer.log.filter.unwrap_or_else(|| LOG.to_owned());
         config.otlp = OtlpConfig::resolve(layer.otlp, &mut problems);
         config.lease = Duration::from_secs(layer.limits.lease_seconds.unwrap_or(30).clamp(1, 3600));
+        config.keep_runs = days(layer.limits.keep_runs_days.unwrap_or(KEEP_RUNS_DAYS));
         config.limits = layer.limits.resolve(&mut problems);
         if let Some(key) = environment("SYNAPSCALE_MASTER_KEY").filter(|key| !key.trim().is_empty()) {
             config.master_key = MasterKeySource::Given(Zeroizing::new(key));

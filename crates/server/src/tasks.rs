@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use synapscale_core::{Clock, Result};
 use synapscale_engine::{Engine, Job};
+use synapscale_flows::Flows;
 use synapscale_identity::Authenticator;
 use synapscale_ops::Gate;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -22,6 +23,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// How often it is looked whether a background job's turn has come.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// How often it is looked whether schedules and events start runs.
+const TRIGGERS: Duration = Duration::from_secs(1);
+
 /// One turn of a task.
 type Turn = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
@@ -35,7 +39,13 @@ pub(crate) struct Periodic {
 
 impl Periodic {
     /// Starts them.
-    pub fn start(gate: Gate, auth: Authenticator, engine: Engine, figures: PrometheusHandle) -> Self {
+    pub fn start(
+        gate: Gate,
+        auth: Authenticator,
+        engine: Engine,
+        flows: Flows,
+        figures: PrometheusHandle,
+    ) -> Self {
         let periodic = Periodic {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -58,6 +68,10 @@ impl Periodic {
         periodic.every("start_jobs", LOOK, move || {
             let (engine, clock, started) = (engine.clone(), clock.clone(), started.clone());
             Box::pin(async move { start_jobs(&engine, &clock, &started).await })
+        });
+        periodic.every("fire_triggers", TRIGGERS, move || {
+            let flows = flows.clone();
+            Box::pin(async move { flows.fire().await.map(drop) })
         });
         periodic.every("upkeep", UPKEEP, move || {
             figures.run_upkeep();
@@ -101,7 +115,7 @@ impl Periodic {
 }
 
 /// The product's own background jobs, each a run of the system tenant.
-const JOBS: [Job; 4] = [
+const JOBS: [Job; 5] = [
     Job {
         operation: "audit.link",
         every: Duration::from_secs(300),
@@ -113,6 +127,10 @@ const JOBS: [Job; 4] = [
     Job {
         operation: "hooks.prune",
         every: Duration::from_secs(6 * 3600),
+    },
+    Job {
+        operation: "runs.purge",
+        every: Duration::from_secs(3600),
     },
     Job {
         operation: "sessions.purge",

@@ -12,6 +12,7 @@ use synapscale_core::{Error, Result};
 enum Step {
     Create(Box<Table>),
     AddColumn(&'static str, Box<Column>),
+    MayDelete(&'static str),
 }
 
 /// One migration: a name that sorts after its elders' and steps that can be undone.
@@ -42,12 +43,19 @@ impl Migration {
         self
     }
 
+    /// Lets rows of an append-only tenant table be deleted, as when they are old; they still never change.
+    pub fn may_delete(mut self, table: &'static str) -> Self {
+        self.steps.push(Step::MayDelete(table));
+        self
+    }
+
     fn up(&self, backend: Backend) -> Vec<String> {
         self.steps
             .iter()
             .flat_map(|step| match step {
                 Step::Create(table) => ddl::create(backend, table),
                 Step::AddColumn(table, column) => vec![ddl::add_column(backend, table, column)],
+                Step::MayDelete(table) => ddl::may_delete(backend, table, true),
             })
             .collect()
     }
@@ -59,6 +67,7 @@ impl Migration {
             .flat_map(|step| match step {
                 Step::Create(table) => ddl::drop(backend, table),
                 Step::AddColumn(table, column) => vec![ddl::drop_column(table, column.name)],
+                Step::MayDelete(table) => ddl::may_delete(backend, table, false),
             })
             .collect()
     }

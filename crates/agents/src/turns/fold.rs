@@ -475,6 +475,7 @@ fn tool_call(name: &str, opened: &Opened, plan: &Plan, input: &Value) -> Child {
             false => UnknownOutcome::Fail,
         },
         timeout_s: TOOL_SECONDS,
+        is_users: false,
     };
     Child {
         name: name.to_owned(),
@@ -492,6 +493,7 @@ fn call(name: &str, operation: &str, input: &impl Serialize, actor: Option<Actor
         retry: RetryPolicy::default(),
         unknown: UnknownOutcome::Retry,
         timeout_s: TOOL_SECONDS,
+        is_users: false,
     };
     Ok(Child {
         name: name.to_owned(),

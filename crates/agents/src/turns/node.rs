@@ -25,6 +25,8 @@ fn kind(name: &str, schema: &Value) -> KindInfo {
         class: NodeClass::Composite,
         config_schema: Arc::new(schema.clone()),
         ports: PortSpec::default(),
+        per_item: None,
+        check: None,
     }
 }
 
@@ -243,6 +245,7 @@ fn chat(config: &LlmConfig, run_id: Uuid) -> ChildCall {
         },
         unknown: UnknownOutcome::Retry,
         timeout_s: 900,
+        is_users: false,
     }
 }
 

@@ -99,6 +99,8 @@ async fn start(
             // What an agent hands on of a conversation is as private as that is.
             None => cause.and_then(|run| run.private_to),
         },
+        parent: None,
+        cause: None,
     };
     engine.start(tx, new).await
 }

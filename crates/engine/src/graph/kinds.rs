@@ -30,6 +30,22 @@ pub struct KindInfo {
     pub config_schema: Arc<Value>,
     /// The ports its steps leave by.
     pub ports: PortSpec,
+    /// The member of `with`, if any, that is evaluated for each item of a list: its expressions see `item` and `index` as
+    /// well.
+    pub per_item: Option<&'static str>,
+    /// Tells what is wrong with a `with` that has passed the schema.
+    pub check: Option<fn(&Value) -> Vec<Fault>>,
+}
+
+/// What is wrong with a `with`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// A JSON pointer into it.
+    pub pointer: String,
+    /// Stable code.
+    pub code: &'static str,
+    /// What is wrong, in words.
+    pub message: String,
 }
 
 /// How the steps of a kind are run.

@@ -7,11 +7,11 @@
 //! Nodes are numbered in the order of their ids, because neither JSON objects here nor a database's JSON columns keep
 //! another one; the same file has the same numbers wherever it has been stored.
 //!
-//! This version refuses every cycle (`validate::shape`). Loops with one entry through a merge of kind `any` come there,
-//! and their iterations in [`IterationPath`].
+//! A graph may hold cycles ([`Loops`]); the rounds of a cycle stand in [`IterationPath`].
 
 mod config;
 mod kinds;
+mod loops;
 mod model;
 mod parse;
 mod plan;
@@ -20,7 +20,8 @@ mod schema_guard;
 mod tests;
 mod validate;
 
-pub use kinds::{KindCatalog, KindInfo, NodeClass, PortSpec};
+pub use kinds::{Fault, KindCatalog, KindInfo, NodeClass, PortSpec};
+pub use loops::{Loop, Loops, MAX_LOOP_DEPTH, MAX_ROUNDS};
 pub use model::{
     After, AfterRetries, CompiledGraph, Edge, GraphFile, Join, KindRef, Node, NodeFile, OnError, RetryFile,
     RetryPolicy, UnknownOutcome,

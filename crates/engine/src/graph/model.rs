@@ -2,12 +2,14 @@
 
 use super::config;
 use super::kinds::NodeClass;
+use super::loops::{Loop, Loops};
 use crate::expr::Template;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use synapscale_core::{Error, Result};
 use synapscale_ops::CompiledSchema;
 
@@ -279,6 +281,7 @@ pub struct Node {
     /// All ports its steps can leave by.
     pub ports: Vec<String>,
     pub(super) template: Template,
+    pub(super) per_item: Option<(&'static str, Template)>,
 }
 
 /// An edge: after `from` left by `port` comes `to`.
@@ -314,6 +317,7 @@ pub struct CompiledGraph {
     links: Vec<Links>,
     order: Vec<usize>,
     triggers: Vec<usize>,
+    loops: Arc<Loops>,
 }
 
 /// The edges of one node, and its neighbours without repetition.
@@ -333,6 +337,7 @@ pub(super) struct Parts {
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
     pub order: Vec<usize>,
+    pub loops: Vec<Loop>,
 }
 
 impl CompiledGraph {
@@ -345,7 +350,9 @@ impl CompiledGraph {
             nodes,
             edges,
             order,
+            loops,
         } = parts;
+        let loops = Arc::new(Loops::new(loops, nodes.len(), &edges));
         let mut links = vec![Links::default(); nodes.len()];
         for (index, edge) in edges.iter().enumerate() {
             let from = &mut links[edge.from];
@@ -354,7 +361,9 @@ impl CompiledGraph {
                 from.successors.push(edge.to);
             }
             let to = &mut links[edge.to];
-            to.incoming += 1;
+            if loops.back(edge).is_none() {
+                to.incoming += 1;
+            }
             if !to.predecessors.contains(&edge.from) {
                 to.predecessors.push(edge.from);
             }
@@ -380,6 +389,7 @@ impl CompiledGraph {
             links,
             order,
             triggers,
+            loops,
         }
     }
 
@@ -424,6 +434,12 @@ impl CompiledGraph {
         &self.nodes[node].template
     }
 
+    /// The member of a node's configuration that is evaluated for each item, if it has one.
+    pub(crate) fn per_item(&self, node: usize) -> Option<(&'static str, &Template)> {
+        let own = self.nodes.get(node)?.per_item.as_ref()?;
+        Some((own.0, &own.1))
+    }
+
     /// The nodes that come right after `node`, each once; none for a number that is no node's.
     pub fn successors(&self, node: usize) -> impl Iterator<Item = usize> {
         self.links
@@ -440,22 +456,27 @@ impl CompiledGraph {
             .flat_map(|links| links.predecessors.iter().copied())
     }
 
-    /// The edges that leave `node`.
-    pub fn outgoing(&self, node: usize) -> impl Iterator<Item = &Edge> {
+    /// The edges that leave `node`, with their numbers.
+    pub fn outgoing(&self, node: usize) -> impl Iterator<Item = (usize, &Edge)> {
         let links = self.links.get(node).into_iter();
         links
             .flat_map(|links| links.outgoing.iter())
-            .filter_map(move |edge| self.edges.get(*edge))
+            .filter_map(move |edge| Some((*edge, self.edges.get(*edge)?)))
     }
 
-    /// How many edges lead to `node`.
+    /// How many edges lead to `node`, without those that lead back to the entry of a cycle.
     pub fn incoming(&self, node: usize) -> usize {
         self.links.get(node).map_or(0, |links| links.incoming)
     }
 
-    /// All nodes such that each comes after its predecessors.
+    /// All nodes such that each comes after its predecessors, but for what leads back to the entry of a cycle.
     pub fn order(&self) -> &[usize] {
         &self.order
+    }
+
+    /// The cycles.
+    pub fn loops(&self) -> &Arc<Loops> {
+        &self.loops
     }
 
     /// The nodes that can start a run.

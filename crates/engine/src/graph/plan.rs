@@ -8,8 +8,12 @@
 //! skipped; before that it is *open*. [`Join`] says what a node with several incoming edges makes of them. `all` does not
 //! mean that every edge is alive: of the branches of a switch only one is, and they may meet again in one node. It waits
 //! until no edge is open, and runs if at least one is alive.
+//!
+//! Of a cycle one round is kept. An edge that leads back to its entry says only that another round is wanted; an edge that
+//! leads out of it is decided when the cycle is over (ADR 0009).
 
-use super::model::{CompiledGraph, Join, OnError};
+use super::loops::{Loop, Loops};
+use super::model::{CompiledGraph, Edge, Join, OnError};
 use super::{PORT_ERROR, PORT_OUT};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +21,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-/// Which round of which loops a step belongs to, and which child of an unfolding step it is. There are no loops in this
-/// version, so that it is empty or a child's name, which begins with a letter.
+/// Which round of which cycles a step belongs to, the outermost first and counted from 1 (`2`, `2/1`), and behind that
+/// which child of an unfolding step it is, whose name begins with a letter (`2/1/t1.c0`). Empty for a step outside of all
+/// cycles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct IterationPath(String);
@@ -178,6 +183,37 @@ pub struct Frontier {
     /// Steps that are not settled.
     open: usize,
     failed: BTreeSet<usize>,
+    loops: Arc<Loops>,
+    /// Where each cycle stands.
+    rounds: Vec<Rounds>,
+    /// Edges out of cycles that are not over which were taken in some round.
+    taken: BTreeSet<usize>,
+}
+
+/// Where a cycle stands.
+#[derive(Clone, Debug)]
+struct Rounds {
+    /// The present round, from 1.
+    round: u32,
+    /// Nodes that are not settled in it.
+    open: usize,
+    /// The nodes that led back to the entry in this round.
+    again: Vec<usize>,
+    /// Those that did so in the round before.
+    fed_by: Vec<usize>,
+    is_over: bool,
+}
+
+impl Rounds {
+    fn first(nodes: usize) -> Self {
+        Rounds {
+            round: 1,
+            open: nodes,
+            again: Vec::new(),
+            fed_by: Vec::new(),
+            is_over: false,
+        }
+    }
 }
 
 /// The incoming edges of a node that have decided.
@@ -201,6 +237,14 @@ impl Frontier {
             tallies: vec![Tally::default(); graph.len()],
             open: graph.len(),
             failed: BTreeSet::new(),
+            loops: graph.loops().clone(),
+            rounds: graph
+                .loops()
+                .all()
+                .iter()
+                .map(|found| Rounds::first(found.body.len()))
+                .collect(),
+            taken: BTreeSet::new(),
         };
         let mut moved = Vec::new();
         if let Some(state) = frontier.states.get_mut(trigger) {
@@ -258,7 +302,7 @@ impl Frontier {
     }
 
     fn note(&mut self, key: &StepKey, now: NodeState) {
-        if key.path.is_root()
+        if self.is_present(key)
             && let Some(state) = self.states.get_mut(key.node)
             && matches!(
                 state,
@@ -269,9 +313,53 @@ impl Frontier {
         }
     }
 
-    /// Where a step stands; none for a step that the run cannot have.
+    /// Where a step stands; none for a step that the run cannot have, or of a round that is not the present one.
     pub fn state(&self, key: &StepKey) -> Option<&NodeState> {
-        self.states.get(key.node).filter(|_| key.path.is_root())
+        self.states.get(key.node).filter(|_| self.is_present(key))
+    }
+
+    /// The step of a node in the present round.
+    pub fn key(&self, node: usize) -> StepKey {
+        let mut rounds: Vec<String> = self
+            .loops
+            .around(node)
+            .filter_map(|number| Some(self.rounds.get(number)?.round.to_string()))
+            .collect();
+        rounds.reverse();
+        StepKey {
+            node,
+            path: IterationPath(rounds.join("/")),
+        }
+    }
+
+    fn is_present(&self, key: &StepKey) -> bool {
+        match self.loops.of(key.node) {
+            None => key.path.is_root(),
+            Some(_) => self.key(key.node).path == key.path,
+        }
+    }
+
+    /// The present round of a cycle, from 1.
+    pub fn round(&self, number: usize) -> u32 {
+        self.rounds.get(number).map_or(1, |rounds| rounds.round)
+    }
+
+    /// Whether what `from` came to is for `to`, right behind it: in a cycle only what is of the present round is, and for
+    /// its entry whatever opened the round.
+    pub fn feeds(&self, from: usize, to: usize) -> bool {
+        if let Some(number) = self.loops.headed_by(to) {
+            let is_inside = self.loops.contains(number, from);
+            return match self.rounds.get(number) {
+                Some(rounds) if rounds.round > 1 => rounds.fed_by.contains(&from),
+                _ => !is_inside,
+            };
+        }
+        match self.loops.of(to) {
+            Some(number) if self.loops.contains(number, from) => {
+                matches!(self.states.get(from), Some(NodeState::Done { .. }))
+            }
+            _ => true,
+        }
     }
 
     /// Whether a step will not run.
@@ -282,6 +370,28 @@ impl Frontier {
     /// Whether nothing more is to start: every step is settled, or one has failed.
     pub fn is_finished(&self) -> bool {
         self.open == 0 || !self.failed.is_empty()
+    }
+
+    /// The steps whose failure ended the run.
+    pub fn failed(&self) -> impl Iterator<Item = StepKey> {
+        self.failed.iter().map(|node| self.key(*node))
+    }
+
+    /// A failed step is to be tried again.
+    pub fn retry(&mut self, key: &StepKey) {
+        if self.state(key) != Some(&NodeState::Failed) {
+            return;
+        }
+        self.failed.remove(&key.node);
+        self.open += 1;
+        for number in self.loops.around(key.node) {
+            if let Some(rounds) = self.rounds.get_mut(number) {
+                rounds.open += 1;
+            }
+        }
+        if let Some(state) = self.states.get_mut(key.node) {
+            *state = NodeState::Ready;
+        }
     }
 
     /// What the run came to, once it is finished.
@@ -299,6 +409,11 @@ impl Frontier {
         };
         if !state.is_settled() {
             self.open -= 1;
+            for number in self.loops.around(node) {
+                if let Some(rounds) = self.rounds.get_mut(number) {
+                    rounds.open -= 1;
+                }
+            }
         }
         if now == NodeState::Failed {
             self.failed.insert(node);
@@ -308,8 +423,8 @@ impl Frontier {
         *state = now;
     }
 
-    /// Decides the edges behind a settled step, and those behind every step that is skipped for it. A queue and no
-    /// recursion: a chain of skips is as long as the graph.
+    /// Decides the edges behind a settled step, those behind every step that is skipped for it, and what follows where a
+    /// round is over. A queue and no recursion: a chain of skips is as long as the graph.
     fn follow(
         &mut self,
         graph: &CompiledGraph,
@@ -318,30 +433,127 @@ impl Frontier {
         moved: &mut Vec<Transition>,
     ) {
         let mut settled = VecDeque::from([(node, port)]);
-        while let Some((node, port)) = settled.pop_front() {
-            for edge in graph.outgoing(node) {
-                let Some(tally) = self.tallies.get_mut(edge.to) else {
-                    continue;
-                };
-                if port.as_deref() == Some(edge.port.as_str()) {
-                    tally.alive += 1;
-                } else {
-                    tally.dead += 1;
-                }
-                match self.judge(graph, edge.to) {
-                    Verdict::Open => {}
-                    Verdict::Run => {
-                        self.states[edge.to] = NodeState::Ready;
-                        moved.push(Transition::Ready(StepKey::root(edge.to)));
-                    }
-                    Verdict::Skip => {
-                        self.end(edge.to, NodeState::Skipped);
-                        moved.push(Transition::Skip(StepKey::root(edge.to)));
-                        settled.push_back((edge.to, None));
-                    }
+        loop {
+            while let Some((node, port)) = settled.pop_front() {
+                for (number, edge) in graph.outgoing(node) {
+                    let is_alive = port.as_deref() == Some(edge.port.as_str());
+                    self.decide(graph, number, edge, is_alive, &mut settled, moved);
                 }
             }
+            if !self.end_round(graph, &mut settled, moved) {
+                return;
+            }
         }
+    }
+
+    /// Takes in that an edge is alive or dead.
+    fn decide(
+        &mut self,
+        graph: &CompiledGraph,
+        number: usize,
+        edge: &Edge,
+        is_alive: bool,
+        settled: &mut VecDeque<(usize, Option<Arc<str>>)>,
+        moved: &mut Vec<Transition>,
+    ) {
+        if let Some(back) = self.loops.back(edge) {
+            if let Some(rounds) = self.rounds.get_mut(back).filter(|_| is_alive) {
+                rounds.again.push(edge.from);
+            }
+        } else if self.loops.leaves(edge) {
+            if is_alive {
+                self.taken.insert(number);
+            }
+        } else {
+            self.count(graph, edge.to, is_alive, settled, moved);
+        }
+    }
+
+    /// Counts an edge that leads to `node`, which may run or be skipped for it.
+    fn count(
+        &mut self,
+        graph: &CompiledGraph,
+        node: usize,
+        is_alive: bool,
+        settled: &mut VecDeque<(usize, Option<Arc<str>>)>,
+        moved: &mut Vec<Transition>,
+    ) {
+        let Some(tally) = self.tallies.get_mut(node) else {
+            return;
+        };
+        match is_alive {
+            true => tally.alive += 1,
+            false => tally.dead += 1,
+        }
+        match self.judge(graph, node) {
+            Verdict::Open => {}
+            Verdict::Run => {
+                self.states[node] = NodeState::Ready;
+                moved.push(Transition::Ready(self.key(node)));
+            }
+            Verdict::Skip => {
+                self.end(node, NodeState::Skipped);
+                moved.push(Transition::Skip(self.key(node)));
+                settled.push_back((node, None));
+            }
+        }
+    }
+
+    /// Where the innermost cycle whose round is over has another round, opens it; else decides what leads out of it. False
+    /// if no round is over.
+    fn end_round(
+        &mut self,
+        graph: &CompiledGraph,
+        settled: &mut VecDeque<(usize, Option<Arc<str>>)>,
+        moved: &mut Vec<Transition>,
+    ) -> bool {
+        let is_due = |rounds: &Rounds| rounds.open == 0 && !rounds.is_over;
+        // Those inside of others come behind these.
+        let Some(number) = self.rounds.iter().rposition(is_due) else {
+            return false;
+        };
+        let loops = self.loops.clone();
+        let Some((found, rounds)) = loops.all().get(number).zip(self.rounds.get_mut(number)) else {
+            return false;
+        };
+        if rounds.again.is_empty() {
+            rounds.is_over = true;
+            for exit in &found.exits {
+                let is_alive = self.taken.remove(exit);
+                if let Some(edge) = graph.edges().get(*exit) {
+                    self.count(graph, edge.to, is_alive, settled, moved);
+                }
+            }
+            return true;
+        }
+        rounds.round += 1;
+        rounds.fed_by = std::mem::take(&mut rounds.again);
+        self.reopen(graph, &loops, number, found);
+        self.states[found.header] = NodeState::Ready;
+        moved.push(Transition::Ready(self.key(found.header)));
+        true
+    }
+
+    /// Everything in a cycle begins anew.
+    fn reopen(&mut self, graph: &CompiledGraph, loops: &Loops, number: usize, found: &Loop) {
+        for node in &found.body {
+            self.states[*node] = NodeState::Pending;
+            self.tallies[*node] = Tally::default();
+        }
+        self.open += found.body.len();
+        for around in loops.around(found.header) {
+            self.rounds[around].open += found.body.len();
+        }
+        for (inside, other) in loops.all().iter().enumerate() {
+            if inside != number && loops.contains(number, other.header) {
+                self.rounds[inside] = Rounds::first(other.body.len());
+            }
+        }
+        let is_inside = |exit: &usize| {
+            let edge = graph.edges().get(*exit);
+            edge.is_some_and(|edge| loops.contains(number, edge.from) && loops.contains(number, edge.to))
+        };
+        self.taken.retain(|exit| !is_inside(exit));
     }
 
     /// Whether a pending step can run now, or never.

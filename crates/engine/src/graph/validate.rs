@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a file that could be read, and the compiled graph if nothing is.
 
+mod cycles;
 mod references;
 mod shape;
 
@@ -54,7 +55,8 @@ pub(super) fn check(
         .and_then(|schema| config::input_check(schema, "/input", problems));
     let mut drafts = drafts(std::mem::take(&mut file.nodes), catalog, problems);
     let edges = edges(&mut drafts, problems)?;
-    let order = shape::check(&drafts, &edges, problems);
+    let loops = cycles::find(&drafts, &edges, problems);
+    let order = shape::check(&drafts, &edges, &loops, problems);
     references::check(&drafts, &edges, problems);
     if !problems.is_empty() {
         return None;
@@ -70,6 +72,7 @@ pub(super) fn check(
         nodes,
         edges,
         order,
+        loops,
     }))
 }
 
@@ -83,20 +86,19 @@ fn node(draft: Draft, retry: &RetryPolicy, problems: &mut Problems) -> Option<No
         ports,
         ..
     } = draft;
-    let template = match Template::compile(&with) {
-        Ok(template) => template,
-        Err(errors) => {
-            for error in errors {
-                problems.add(
-                    format!("{at}/with{}", error.pointer),
-                    "expression",
-                    error.error.to_string(),
-                );
-            }
-            return None;
-        }
-    };
     let kind = kind?;
+    let mut usual = with.clone();
+    let each = kind
+        .per_item
+        .and_then(|member| Some((member, usual.as_object_mut()?.remove(member)?)));
+    let usual = template(&usual, &format!("{at}/with"), problems)?;
+    let per_item = match each {
+        Some((member, value)) => Some((
+            member,
+            template(&value, &format!("{at}/with/{member}"), problems)?,
+        )),
+        None => None,
+    };
     Some(Node {
         id,
         kind: KindRef {
@@ -111,8 +113,26 @@ fn node(draft: Draft, retry: &RetryPolicy, problems: &mut Problems) -> Option<No
         on_error: file.on_error,
         unknown_outcome: file.unknown_outcome,
         ports: ports?,
-        template,
+        template: usual,
+        per_item,
     })
+}
+
+/// Compiles what stands at `at`.
+fn template(value: &Value, at: &str, problems: &mut Problems) -> Option<Template> {
+    match Template::compile(value) {
+        Ok(template) => Some(template),
+        Err(errors) => {
+            for error in errors {
+                problems.add(
+                    format!("{at}{}", error.pointer),
+                    "expression",
+                    error.error.to_string(),
+                );
+            }
+            None
+        }
+    }
 }
 
 /// Checks each node by itself.
@@ -131,6 +151,14 @@ fn drafts(
         let with = Value::Object(std::mem::take(&mut file.with));
         let ports = kind.as_ref().and_then(|kind| {
             let is_sound = schemas.check(kind, &with, &format!("{at}/with"), problems);
+            for fault in kind
+                .check
+                .filter(|_| is_sound)
+                .map(|check| check(&with))
+                .unwrap_or_default()
+            {
+                problems.add(format!("{at}/with{}", fault.pointer), fault.code, fault.message);
+            }
             ports(kind, &with, is_sound, &file, &at, problems)
         });
         drafts.push(Draft {

@@ -1,6 +1,8 @@
 //! The list of node kinds with the schemas of their configuration.
 
-use crate::graph::{KindCatalog, KindInfo, NodeClass, PortSpec};
+use crate::graph::{KindCatalog, KindInfo, MAX_ROUNDS, NodeClass, PortSpec};
+use crate::nodes::triggers;
+use crate::schedule::{MAX_CRON, MAX_ZONE};
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
 
@@ -37,6 +39,8 @@ fn kind(name: &str, class: NodeClass, schema: Value, ports: PortSpec) -> KindInf
         class,
         config_schema: Arc::new(schema),
         ports,
+        per_item: None,
+        check: None,
     }
 }
 
@@ -90,6 +94,14 @@ fn kinds() -> Vec<KindInfo> {
             ),
             out(),
         ),
+        KindInfo {
+            check: Some(triggers::schedule_faults),
+            ..kind("trigger.schedule", Trigger, schedule_schema(), out())
+        },
+        KindInfo {
+            check: Some(triggers::event_faults),
+            ..kind("trigger.event", Trigger, event_schema(), out())
+        },
         kind(
             "operation",
             Operation,
@@ -128,7 +140,18 @@ fn kinds() -> Vec<KindInfo> {
             ),
             PortSpec::FromConfig(switch_ports),
         ),
-        kind("merge", Pure, object(json!({}), &[]), out()),
+        kind(
+            "merge",
+            Pure,
+            object(
+                json!({ "max_iterations": {
+                    "description": "Most rounds of the cycle that this merge is the entry of; 1,000 unless given. One more fails with `too_many_rounds`.",
+                    "type": "integer", "minimum": 1, "maximum": MAX_ROUNDS,
+                } }),
+                &[],
+            ),
+            out(),
+        ),
         kind(
             "wait",
             Wait,
@@ -177,6 +200,43 @@ fn kinds() -> Vec<KindInfo> {
             out(),
         ),
     ]
+}
+
+fn schedule_schema() -> Value {
+    object(
+        json!({
+            "cron": {
+                "description": "Minute, hour, day of month, month, day of week, such as `30 9 * * MON-FRI`. A fixed time that a change to summer time leaves out comes right after the gap; one that a change back repeats comes once.",
+                "type": "string", "minLength": 1, "maxLength": MAX_CRON,
+            },
+            "timezone": {
+                "description": "An IANA time zone, such as `Europe/Berlin`; UTC unless given.",
+                "type": "string", "minLength": 1, "maxLength": MAX_ZONE,
+            },
+            "missed": {
+                "description": "What becomes of turns that came while nothing ran: `once` (unless given) makes one run for the last of them, `skip` none for those more than five minutes late, `all` one for each of the last 100.",
+                "enum": ["skip", "once", "all"],
+            },
+        }),
+        &["cron"],
+    )
+}
+
+fn event_schema() -> Value {
+    object(
+        json!({
+            "kinds": {
+                "description": "Kinds of events, such as `task.created`, or nouns, such as `task.*`. The publisher needs the permission `events:read`.",
+                "type": "array", "minItems": 1, "maxItems": 20,
+                "items": { "type": "string", "pattern": "^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)*\\.(\\*|[a-z0-9_]+)$", "maxLength": 100 },
+            },
+            "filter": {
+                "description": "An expression over `event` (`kind`, `subject`, `actor`, `data`, `changes`, `at`), without braces, that gives true for those to take; all unless given. Events that a run of this workflow causes are never taken.",
+                "type": "string", "minLength": 1, "maxLength": 2000,
+            },
+        }),
+        &["kinds"],
+    )
 }
 
 fn http_schema() -> Value {

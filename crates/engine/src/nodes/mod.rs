@@ -2,14 +2,18 @@
 
 mod catalog;
 mod http;
+mod nested;
 mod operation;
+mod triggers;
 
 pub use catalog::Catalog;
 pub(crate) use http::call as call_http;
-pub(crate) use operation::{call as call_operation, call_as as call_outside, call_inside};
+pub(crate) use nested::composites;
+pub(crate) use operation::{call as call_operation, call_as as call_outside, call_inside, refuse};
+pub use triggers::EventFilter;
 
 use crate::engine::Engine;
-use crate::expr::Limits;
+use crate::expr::{Limits, Scope};
 use crate::graph::StepKey;
 use crate::run::burst::RunScope;
 use crate::run::journal;
@@ -72,6 +76,58 @@ pub(crate) fn config(state: &RunState, key: &StepKey, now: DateTime<Utc>) -> Res
         })
 }
 
+/// The member of the node's `with` that is its kind's to evaluate for each item; none if the node has none.
+pub(crate) fn per_item(
+    state: &RunState,
+    key: &StepKey,
+    now: DateTime<Utc>,
+    item: &Value,
+    index: usize,
+) -> Result<Option<Value>> {
+    let Some((member, template)) = state.head.graph.per_item(key.node) else {
+        return Ok(None);
+    };
+    let scope = ItemScope {
+        run: RunScope { state, now },
+        item,
+        index: Value::from(index),
+    };
+    let value = template.eval(&scope, &Limits::default()).map_err(|failed| {
+        Error::invalid(
+            format!("/nodes/{}/with/{member}{}", state.node_id(key), failed.pointer),
+            "expression",
+            format!("For item {index}: {}", failed.error),
+        )
+        .with_code("expression_failed")
+    })?;
+    Ok(Some(value))
+}
+
+/// What expressions see that are evaluated for each item.
+struct ItemScope<'a> {
+    run: RunScope<'a>,
+    item: &'a Value,
+    index: Value,
+}
+
+impl Scope for ItemScope<'_> {
+    fn root(&self, name: &str) -> Option<Cow<'_, Value>> {
+        match name {
+            "item" => Some(Cow::Borrowed(self.item)),
+            "index" => Some(Cow::Borrowed(&self.index)),
+            other => self.run.root(other),
+        }
+    }
+
+    fn node_output(&self, node: &str) -> Option<&Value> {
+        self.run.node_output(node)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.run.now()
+    }
+}
+
 /// Runs one step.
 pub(crate) async fn execute(
     engine: &Engine,
@@ -84,13 +140,19 @@ pub(crate) async fn execute(
     let kind = &state.head.graph.node(key.node).kind;
     let now = ctx.clock().now();
     match kind.name.as_str() {
-        "trigger.manual" | "trigger.webhook" => done("out", (*state.head.input).clone()),
+        "trigger.manual" | "trigger.webhook" | "trigger.schedule" | "trigger.event" => {
+            done("out", (*state.head.input).clone())
+        }
         "set" => done("out", config),
         "if" => {
             let holds = flag(&config, "when")?;
             done(if holds { "true" } else { "false" }, json!({ "when": holds }))
         }
         "switch" => switch(&config),
+        "merge" if is_one_too_many(state, key) => Err(Error::conflict(
+            "too_many_rounds",
+            "The cycle that begins here has had all the rounds it may have.",
+        )),
         "merge" => match state.inputs_fit(key.node, MOST_MERGED) {
             true => done("out", state.inputs_of(key.node)),
             false => Err(Error::too_large("merge's output", "8 MiB")),
@@ -103,6 +165,16 @@ pub(crate) async fn execute(
         "http" => Ok(StepOutcome::Launch),
         other => Err(Error::internal(format!("no node kind `{other}`"))),
     }
+}
+
+/// Whether this is the entry of a cycle whose rounds are used up.
+fn is_one_too_many(state: &RunState, key: &StepKey) -> bool {
+    let graph = &state.head.graph;
+    let Some(number) = graph.loops().headed_by(key.node) else {
+        return false;
+    };
+    let most = graph.loops().all().get(number).map(|found| found.max_rounds);
+    most.is_some_and(|most| state.frontier.round(number) > most)
 }
 
 fn flag(config: &Value, name: &str) -> Result<bool> {

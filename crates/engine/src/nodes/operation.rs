@@ -39,7 +39,16 @@ fn read(config: &Value) -> Result<Call> {
 /// Runs the operation inside of the burst if it can, asks for an outside call if not.
 pub(super) async fn execute(engine: &Engine, tx: &Tx, ctx: &Ctx, config: &Value) -> Result<StepOutcome> {
     let call = read(config)?;
-    let operation = engine.gate().registry().get(&call.operation);
+    refuse(engine, ctx, &call.operation)?;
+    inside(engine, tx, ctx, call).await
+}
+
+/// Refuses what no file may name.
+///
+/// # Errors
+/// `not_found` for an internal operation, `operation_secret`.
+pub(crate) fn refuse(engine: &Engine, ctx: &Ctx, operation: &str) -> Result<()> {
+    let operation = engine.gate().registry().get(operation);
     // Internal ones are for the product's own jobs.
     if operation.is_some_and(Operation::is_internal) && ctx.tenant() != SYSTEM_TENANT {
         return Err(Error::not_found("operation"));
@@ -50,7 +59,7 @@ pub(super) async fn execute(engine: &Engine, tx: &Tx, ctx: &Ctx, config: &Value)
             Error::invalid("/with/operation", "operation_secret", words).with_code("operation_secret")
         );
     }
-    inside(engine, tx, ctx, call).await
+    Ok(())
 }
 
 /// As a node's operation, called by the product's own code: internal ones too.

@@ -25,6 +25,8 @@ const MAX_STEPS: usize = 256;
 /// Tries that a call has whose worker died during it, whatever the policy says: a long call may well see several workers go,
 /// and one that always brings its worker down must come to an end.
 const LOST_TRIES: u32 = 10;
+/// Most rows of a run's journal. Cycles in cycles could fill it without an end, and whoever takes a run over reads it.
+const MAX_ROWS: i64 = 50_000;
 /// A burst that has taken this long commits what it has: on SQLite it holds the only writer.
 const MAX_TIME: Duration = Duration::from_millis(200);
 
@@ -60,6 +62,7 @@ pub(crate) async fn run(
     }
     state.work_ms += i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     over_time(state);
+    too_long(state);
     Ok(())
 }
 
@@ -73,6 +76,15 @@ fn over_time(state: &mut RunState) {
         i64::try_from(state.head.graph.execution_timeout_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     if state.work_ms > limit_ms && state.error.is_none() && !state.is_over() {
         state.error = Some(Error::deadline_exceeded().with_code("execution_timeout"));
+    }
+}
+
+/// A run that goes on and on comes to an end.
+fn too_long(state: &mut RunState) {
+    let rows = state.next_seq + i64::try_from(state.fresh.len()).unwrap_or(i64::MAX);
+    if rows > MAX_ROWS && state.error.is_none() && !state.is_over() {
+        let words = "A run has at most 50,000 rows in its journal: two or three for each step and each item of a list.";
+        state.error = Some(Error::conflict("too_many_steps", words));
     }
 }
 
@@ -186,7 +198,8 @@ pub(crate) fn settle_by(
     call: Option<Arc<Value>>,
 ) {
     let seed = state.idempotency_key(&key);
-    let retry_at = retry::delay(policy, attempt, &error, &seed).map(|delay| now + delay);
+    let counted = state.counted(&key, attempt);
+    let retry_at = retry::delay(policy, counted, &error, &seed).map(|delay| now + delay);
     state.record_call(key, attempt, What::Failed { error, retry_at }, now, call);
 }
 

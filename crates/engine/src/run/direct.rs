@@ -167,6 +167,8 @@ impl Engine {
                         priority: PRIORITY,
                         correlation: Some(tx.ctx().correlation()),
                         private_to: None,
+                        parent: None,
+                        cause: None,
                     };
                     engine.start(&tx, new).await.map(|_| ())
                 }
@@ -263,8 +265,8 @@ fn keyed_id(ctx: &Ctx, operation: &str, key: &str) -> Uuid {
     named_id(&text)
 }
 
-/// A run id that follows from a text.
-pub(crate) fn named_id(text: &str) -> Uuid {
+/// A run id that follows from a text: whatever is to be one run however often and wherever it is started.
+pub fn named_id(text: &str) -> Uuid {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_ref()[..16]);

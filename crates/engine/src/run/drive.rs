@@ -230,11 +230,8 @@ async fn commit(
                 if look || !next.waits.is_empty() {
                     signal::take_in(&engine, &tx, &mut next, now).await?;
                 }
-                signal::elapse(&tx, &mut next, now).await?;
+                signal::elapse(&engine, &tx, &mut next, now).await?;
                 burst::run(&engine, &tx, &ctx, &mut next, true).await?;
-                if burst::status(&next).is_final() && next.waits.iter().any(signal::is_approval) {
-                    persist::withdraw_approvals(&tx, next.head.id).await?;
-                }
                 persist::update(&engine, &tx, &mut next, epoch).await?;
                 Ok(next)
             }
@@ -291,7 +288,6 @@ async fn end(engine: &Engine, state: &RunState, epoch: i64, error: Error) -> Res
                 let mut next = state.clone();
                 next.status = RunStatus::Failed;
                 next.error = Some(error);
-                persist::withdraw_approvals(&tx, next.head.id).await?;
                 persist::update(&engine, &tx, &mut next, epoch).await?;
                 Ok(next)
             }

@@ -35,6 +35,10 @@ tenant_entity!(run, "runs", [id: Uuid], {
     priority: i64,
     correlation: Uuid,
     private_to: Option<Uuid>,
+    parent_run_id: Option<Uuid>,
+    parent_node: Option<String>,
+    parent_path: Option<String>,
+    depth: Option<i64>,
     work_ms: i64,
     created_at: DateTimeUtc,
     started_at: Option<DateTimeUtc>,
@@ -102,6 +106,13 @@ pub fn migrations() -> Vec<Migration> {
     vec![
         first(),
         Migration::new("engine_0002_private_runs").add_column("runs", uuid("private_to").null()),
+        Migration::new("engine_0003_child_runs")
+            .add_column("runs", uuid("parent_run_id").null())
+            .add_column("runs", text("parent_node").null())
+            .add_column("runs", text("parent_path").null())
+            .add_column("runs", integer("depth").null()),
+        // Old runs leave with their journals.
+        Migration::new("engine_0004_old_runs_leave").may_delete("journal"),
     ]
 }
 

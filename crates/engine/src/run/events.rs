@@ -76,6 +76,18 @@ impl EventPayload for RunPaused {
     const ABOUT: &'static str = "A run was set aside until somebody looks at it.";
 }
 
+/// A paused run goes on.
+#[derive(Serialize, JsonSchema)]
+pub struct RunResumed {
+    /// The nodes whose steps are tried again.
+    pub nodes: Vec<String>,
+}
+
+impl EventPayload for RunResumed {
+    const KIND: &'static str = "run.resumed";
+    const ABOUT: &'static str = "Somebody resumed a paused run: what had failed is tried again.";
+}
+
 /// A person is asked.
 #[derive(Serialize, JsonSchema)]
 pub struct ApprovalRequested {
@@ -111,6 +123,7 @@ pub fn kinds() -> Vec<EventKind> {
         EventKind::of::<RunProgressed>(),
         EventKind::of::<RunFinished>(),
         EventKind::of::<RunPaused>(),
+        EventKind::of::<RunResumed>(),
         EventKind::of::<ApprovalRequested>(),
         EventKind::of::<ApprovalDecided>(),
     ]

@@ -123,7 +123,9 @@ async fn call_child(
     child: &Child,
 ) -> Result<Value> {
     let Act::Call(wanted) = &child.act else {
-        return Err(Error::internal("a question makes no outside call"));
+        return Err(Error::internal(
+            "neither a question nor a run makes an outside call",
+        ));
     };
     // When an agent's tools are called here, the call gets a span of its own by the conventions for models:
     // `execute_tool {name}` with `gen_ai.operation.name`, `gen_ai.tool.name` and `gen_ai.tool.call.id`.

@@ -50,6 +50,8 @@ impl Engine {
                         priority: 0,
                         correlation: None,
                         private_to: None,
+                        parent: None,
+                        cause: None,
                     };
                     engine.start(&tx, new).await
                 }

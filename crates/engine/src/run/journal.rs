@@ -28,6 +28,8 @@ struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<Arc<Value>>,
 }
 
@@ -55,7 +57,7 @@ pub(crate) async fn append(tx: &Tx, state: &mut RunState) -> Result<Vec<Row>> {
 
 async fn data(tx: &Tx, row: &Row) -> Result<Value> {
     let mut data = match &row.what {
-        What::Started => Data::default(),
+        What::Started | What::Resumed => Data::default(),
         What::Completed { port, output } => Data {
             port: Some(port.clone()),
             output: Some(stow(tx, output).await?),
@@ -69,6 +71,11 @@ async fn data(tx: &Tx, row: &Row) -> Result<Value> {
         What::Waiting { until, approval } => Data {
             until: Some(*until),
             approval: *approval,
+            ..Data::default()
+        },
+        What::Called { run, until } => Data {
+            until: Some(*until),
+            run: Some(*run),
             ..Data::default()
         },
     };
@@ -105,6 +112,7 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
     let call = data.call;
     let what = match model.kind.as_str() {
         "started" => What::Started,
+        "resumed" => What::Resumed,
         "completed" => What::Completed {
             port: data.port.unwrap_or_else(|| "out".to_owned()),
             output: Arc::new(fetch(tx, data.output.unwrap_or_default()).await?),
@@ -113,10 +121,16 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
             error: data.error.unwrap_or_else(|| Error::internal("no error was kept")),
             retry_at: data.retry_at,
         },
-        "waiting" => What::Waiting {
-            until: data.until.unwrap_or(model.at),
-            approval: data.approval,
-        },
+        "waiting" => {
+            let until = data.until.unwrap_or(model.at);
+            match data.run {
+                Some(run) => What::Called { run, until },
+                None => What::Waiting {
+                    until,
+                    approval: data.approval,
+                },
+            }
+        }
         other => return Err(Error::internal(format!("the journal holds an unknown `{other}`"))),
     };
     let key = StepKey {

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::run::entity::{queue, run};
 use crate::run::journal;
-use crate::run::model::{RunStatus, WorkflowRef};
+use crate::run::model::{Parent, RunStatus, WorkflowRef};
 use crate::run::state::{Row, RunHead, RunState};
 use std::sync::Arc;
 use synapscale_core::{Actor, ActorKind, Error, Result, TenantId};
@@ -53,6 +53,8 @@ pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<
         priority: row.priority,
         correlation: row.correlation,
         private_to: row.private_to,
+        parent: parent(&row),
+        depth: row.depth.unwrap_or(0),
         created_at: row.created_at,
     };
     let mut state = RunState::new(head);
@@ -63,6 +65,16 @@ pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<
     state.started_at = row.started_at;
     state.signals_seen = signals;
     Ok((state, rows))
+}
+
+/// The step that a row names as the one that waits for it.
+fn parent(row: &run::Model) -> Option<Parent> {
+    Some(Parent {
+        run_id: row.parent_run_id?,
+        node: row.parent_node.clone().unwrap_or_default(),
+        path: row.parent_path.clone().unwrap_or_default(),
+        depth: row.depth.unwrap_or(1) - 1,
+    })
 }
 
 /// The workflow that a row names.

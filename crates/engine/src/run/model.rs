@@ -107,6 +107,24 @@ pub struct NewRun {
     pub correlation: Option<Uuid>,
     /// What it is private to, such as a conversation: only who sees that sees the run.
     pub private_to: Option<Uuid>,
+    /// The step that waits for it, if one does.
+    pub parent: Option<Parent>,
+    /// The run that led to it without waiting for it, such as one whose event it follows. The run whose step makes this
+    /// call unless given.
+    pub cause: Option<Uuid>,
+}
+
+/// The step of a run that started another and waits for its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The run.
+    pub run_id: Uuid,
+    /// The node's id.
+    pub node: String,
+    /// Its iteration and child.
+    pub path: String,
+    /// How many runs stand before that run in its chain.
+    pub depth: i64,
 }
 
 /// A run right after its first burst.
@@ -156,6 +174,15 @@ pub struct RunView {
     pub correlation: Uuid,
     /// The conversation that it belongs to; only who is in it sees the run.
     pub private_to: Option<Uuid>,
+    /// The run whose step started it and waits for its end.
+    #[serde(default)]
+    pub parent_run_id: Option<Uuid>,
+    /// The node of that run.
+    #[serde(default)]
+    pub parent_node: Option<String>,
+    /// How many runs stand before it in a chain in which each started the next; 7 at most.
+    #[serde(default)]
+    pub depth: i64,
     /// Work done so far, in milliseconds; waiting does not count.
     pub work_ms: i64,
     /// When it was accepted.
@@ -191,7 +218,7 @@ pub struct StepView {
     pub node: String,
     /// The iteration, empty outside of loops; or the child of a step that unfolds, such as `t1.c0`.
     pub path: String,
-    /// The node's kind and version; `call` or `ask` for a child.
+    /// The node's kind and version; `call`, `ask` or `run` for a child.
     pub kind: String,
     /// Where it stands.
     pub status: StepStatus,
@@ -209,7 +236,7 @@ pub struct StepView {
     pub finished_at: Option<DateTime<Utc>>,
     /// Until when it waits.
     pub wait_until: Option<DateTime<Utc>>,
-    /// For a child that is a call: the operation and its input.
+    /// For a child that is a call: the operation and its input. For one that is a run: workflow, input and `run_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Value>,
 }
@@ -320,6 +347,12 @@ pub struct RunFilter {
     pub workflow_id: Option<Uuid>,
     /// In this status.
     pub status: Option<RunStatus>,
+    /// Whether only runs are listed that no other run's step started and waits for.
+    pub top_level: bool,
+    /// Accepted before this time.
+    pub before: Option<DateTime<Utc>>,
+    /// Accepted at this time or later.
+    pub since: Option<DateTime<Utc>>,
     /// At most so many; 50 if none, 200 at most.
     pub limit: Option<u32>,
     /// Where the page before ended.

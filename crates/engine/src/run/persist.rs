@@ -3,9 +3,9 @@
 use crate::engine::{Engine, RUNS};
 use crate::run::entity::{approval, queue, run};
 use crate::run::events::{RunFinished, RunPaused, RunProgressed, StepProgress};
-use crate::run::journal;
 use crate::run::model::{ApprovalStatus, RunStatus};
 use crate::run::state::{Row, RunState, What, error_value};
+use crate::run::{journal, nested, signal};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 use synapscale_core::{Error, NewEvent, Result};
@@ -44,6 +44,10 @@ pub(crate) async fn insert(
         priority: head.priority,
         correlation: head.correlation,
         private_to: head.private_to,
+        parent_run_id: head.parent.as_ref().map(|parent| parent.run_id),
+        parent_node: head.parent.as_ref().map(|parent| parent.node.clone()),
+        parent_path: head.parent.as_ref().map(|parent| parent.path.clone()),
+        depth: Some(head.depth),
         work_ms: state.work_ms,
         created_at: head.created_at,
         started_at: state.started_at,
@@ -52,7 +56,11 @@ pub(crate) async fn insert(
     .await?;
     let rows = journal::append(tx, state).await?;
     tell(tx, state, &rows);
-    if state.status.is_final() || state.status == RunStatus::Paused {
+    if state.status.is_final() {
+        close(engine, tx, state).await?;
+        return tell_parent(tx, state).await;
+    }
+    if state.status == RunStatus::Paused {
         return Ok(());
     }
     let now = tx.now().await?;
@@ -78,7 +86,14 @@ pub(crate) async fn insert(
 /// Keeps what a later burst did. Refused when the lease is no longer ours: then nothing of the burst stays.
 pub(crate) async fn update(engine: &Engine, tx: &Tx, state: &mut RunState, epoch: i64) -> Result<()> {
     finish(engine, tx, state);
+    if state.status.is_final() {
+        // Before this run's own row is touched, as a child touches its own before its parent's: nobody waits in a circle.
+        close(engine, tx, state).await?;
+    }
     release_or_renew(engine, tx, state, epoch).await?;
+    if state.status.is_final() {
+        tell_parent(tx, state).await?;
+    }
     let output = output(tx, state).await?;
     let update = tx
         .update::<run::Entity>()
@@ -145,6 +160,21 @@ async fn release_or_renew(engine: &Engine, tx: &Tx, state: &RunState, epoch: i64
         tx.wake(RUNS);
     }
     Ok(())
+}
+
+/// Whatever a run that has ended leaves open: questions nobody needs to answer, runs nobody waits for.
+async fn close(engine: &Engine, tx: &Tx, state: &RunState) -> Result<()> {
+    if state.waits.iter().any(signal::is_approval) {
+        withdraw_approvals(tx, state.head.id).await?;
+    }
+    nested::stop_all(engine, tx, &state.waits).await
+}
+
+async fn tell_parent(tx: &Tx, state: &RunState) -> Result<()> {
+    match &state.head.parent {
+        Some(parent) => nested::tell_parent(tx, state.head.id, Some(parent.run_id), &parent.node).await,
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn lease_lost() -> Error {
@@ -220,6 +250,19 @@ fn tell(tx: &Tx, state: &RunState, rows: &[Row]) {
     };
     let steps = rows.iter().map(progress).collect();
     tx.emit(NewEvent::new("run", state.head.id, &RunProgressed { steps }));
+}
+
+/// Nobody needs to answer this question any more.
+pub(crate) async fn withdraw_approval(tx: &Tx, id: uuid::Uuid) -> Result<()> {
+    let update = tx
+        .update::<approval::Entity>()
+        .col_expr(
+            approval::Column::Status,
+            Expr::val(ApprovalStatus::Cancelled.as_str()),
+        )
+        .filter(approval::Column::Id.eq(id))
+        .filter(approval::Column::Status.eq(ApprovalStatus::Pending.as_str()));
+    tx.run_update(update).await.map(|_| ())
 }
 
 /// Nobody needs to answer any more.

@@ -6,9 +6,9 @@ use crate::run::drive::Arrival;
 use crate::run::entity::{approval, queue, run, signal};
 use crate::run::events::ApprovalDecided;
 use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
-use crate::run::persist;
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::views;
+use crate::run::{nested, persist};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -18,8 +18,9 @@ use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 
-const CANCEL: &str = "cancel";
+pub(crate) const CANCEL: &str = "cancel";
 const DECISION: &str = "decision";
+pub(crate) const CHILD: &str = "child";
 
 pub(crate) fn is_approval(wait: &Wait) -> bool {
     matches!(wait.why, Why::Approval(_))
@@ -36,21 +37,9 @@ impl Engine {
             return Err(Error::conflict("run_finished", "This run has ended already."));
         }
         if view.status == RunStatus::Paused {
-            let update = tx
-                .update::<run::Entity>()
-                .col_expr(run::Column::Status, Expr::val(RunStatus::Cancelled.as_str()))
-                .col_expr(run::Column::FinishedAt, Expr::val(tx.ctx().clock().now()))
-                .filter(run::Column::Id.eq(run_id))
-                .filter(run::Column::Status.eq(RunStatus::Paused.as_str()));
-            if tx.run_update(update).await? != 1 {
+            if !nested::end_paused(self, tx, run_id).await? {
                 return Err(Error::conflict("run_finished", "This run has ended already."));
             }
-            persist::withdraw_approvals(tx, run_id).await?;
-            let finished = crate::run::events::RunFinished {
-                status: RunStatus::Cancelled,
-                code: None,
-            };
-            tx.emit(NewEvent::new("run", run_id, &finished));
             return self.run(tx, run_id).await;
         }
         send(tx, run_id, "", CANCEL, json!({ "reason": reason })).await?;
@@ -112,8 +101,52 @@ impl Engine {
     }
 }
 
-/// Leaves a signal and makes the run ready. The counter keeps a worker that is about to let go from missing it.
+/// Leaves a signal for a run that has not ended and makes it ready.
 async fn send(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> Result<()> {
+    match leave(tx, run_id, node, kind, payload).await? {
+        true => Ok(()),
+        false => Err(Error::conflict(
+            "run_finished",
+            "The run does not wait for this any more.",
+        )),
+    }
+}
+
+/// Leaves a signal for a run; for one that is paused until it is resumed. False when the run has ended.
+pub(crate) async fn leave(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> Result<bool> {
+    if reach(tx, run_id, node, kind, payload.clone()).await? {
+        return Ok(true);
+    }
+    let paused = tx
+        .find::<run::Entity>()
+        .filter(run::Column::Id.eq(run_id))
+        .filter(run::Column::Status.eq(RunStatus::Paused.as_str()))
+        .row(tx)
+        .await?;
+    if paused.is_none() {
+        return Ok(false);
+    }
+    keep(tx, run_id, node, kind, payload).await?;
+    Ok(true)
+}
+
+/// Leaves a signal for a run that is queued, at work or waiting, and makes it ready; false when it is not. The counter
+/// keeps a worker that is about to let go from missing it.
+pub(crate) async fn reach(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> Result<bool> {
+    let update = tx
+        .update::<queue::Entity>()
+        .col_expr(queue::Column::Signals, Expr::col(queue::Column::Signals).add(1))
+        .col_expr(queue::Column::ReadyAt, tx.time_in(chrono::Duration::zero()))
+        .filter(queue::Column::RunId.eq(run_id));
+    if tx.run_update(update).await? != 1 {
+        return Ok(false);
+    }
+    keep(tx, run_id, node, kind, payload).await?;
+    tx.wake(RUNS);
+    Ok(true)
+}
+
+async fn keep(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> Result<()> {
     tx.insert::<signal::Entity>(signal::Model {
         tenant_id: tx.ctx().tenant().0,
         id: new_id(),
@@ -123,20 +156,7 @@ async fn send(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> 
         payload,
         at: tx.ctx().clock().now(),
     })
-    .await?;
-    let update = tx
-        .update::<queue::Entity>()
-        .col_expr(queue::Column::Signals, Expr::col(queue::Column::Signals).add(1))
-        .col_expr(queue::Column::ReadyAt, tx.time_in(chrono::Duration::zero()))
-        .filter(queue::Column::RunId.eq(run_id));
-    if tx.run_update(update).await? != 1 {
-        return Err(Error::conflict(
-            "run_finished",
-            "The run does not wait for this any more.",
-        ));
-    }
-    tx.wake(RUNS);
-    Ok(())
+    .await
 }
 
 /// Whether signals came since the run was last looked at.
@@ -284,6 +304,7 @@ pub(crate) async fn take_in(
                 persist::withdraw_approvals(tx, state.head.id).await?;
             }
             DECISION => decided(state, &signal.payload, now),
+            CHILD => nested::ended(tx, state, &signal.payload, now).await?,
             other => tracing::warn!(kind = other, "an unknown signal was dropped"),
         }
     }
@@ -324,7 +345,7 @@ fn decided(state: &mut RunState, payload: &Value, now: DateTime<Utc>) {
 }
 
 /// Ends the waits whose time has come.
-pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) -> Result<()> {
+pub(crate) async fn elapse(engine: &Engine, tx: &Tx, state: &mut RunState, now: DateTime<Utc>) -> Result<()> {
     let (over, open): (Vec<_>, Vec<_>) = std::mem::take(&mut state.waits)
         .into_iter()
         .partition(|w| w.until <= now);
@@ -334,6 +355,17 @@ pub(crate) async fn elapse(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) ->
         let (port, output) = match wait.why {
             Why::Retry => {
                 state.ready.push_back(wait.key);
+                continue;
+            }
+            Why::Run(id) => {
+                nested::stop(
+                    engine,
+                    tx,
+                    id,
+                    "It took longer than the step that started it waits.",
+                )
+                .await?;
+                nested::settle(state, wait.key, Err(nested::too_slow()), now);
                 continue;
             }
             Why::Time => ("out", json!({ "waited_until": wait.until })),

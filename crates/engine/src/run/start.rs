@@ -4,7 +4,7 @@ use crate::engine::{Engine, RUNS};
 use crate::run::events::RunStarted;
 use crate::run::model::{NewRun, RunStatus, Started};
 use crate::run::state::{Row, RunHead, RunState};
-use crate::run::{burst, drive, journal, persist, signal, spans};
+use crate::run::{burst, drive, journal, nested, persist, spans};
 use serde_json::Value;
 use std::sync::Arc;
 use synapscale_core::{Channel, Error, NewEvent, Result, new_id};
@@ -21,11 +21,19 @@ impl Engine {
     /// # Errors
     /// `not_found` for the graph or the trigger, `invalid` for an input that breaks the graph's schema, `too_large`.
     pub async fn start(&self, tx: &Tx, new: NewRun) -> Result<Started> {
-        self.start_with(tx, new, Vec::new()).await
+        self.start_with(tx, new, Vec::new(), false).await
     }
 
-    /// As [`Engine::start`], with steps that are over already.
-    pub(crate) async fn start_with(&self, tx: &Tx, new: NewRun, done: Vec<Row>) -> Result<Started> {
+    /// As [`Engine::start`], with steps that are over already. One that is to begin later does nothing in this transaction,
+    /// which starts many.
+    pub(crate) async fn start_with(
+        &self,
+        tx: &Tx,
+        new: NewRun,
+        done: Vec<Row>,
+        later: bool,
+    ) -> Result<Started> {
+        let depth = nested::depth(tx, new.parent.as_ref(), new.cause).await?;
         if journal::is_larger(&new.input, MAX_INPUT) {
             return Err(Error::too_large("run's input", "1 MiB"));
         }
@@ -49,6 +57,8 @@ impl Engine {
             priority: new.priority,
             correlation: new.correlation.unwrap_or(id),
             private_to: new.private_to,
+            parent: new.parent,
+            depth,
             created_at: tx.ctx().clock().now(),
         };
         let ctx = self.run_ctx(&head).await?;
@@ -61,7 +71,7 @@ impl Engine {
         // A worker without room leaves the run to the queue, and with it every call to the outside.
         let slot = self.slot();
         // A step that starts a run does not run it inside of itself: a workflow that starts itself would never come back.
-        if tx.ctx().origin().channel != Channel::Run {
+        if !later && tx.ctx().origin().channel != Channel::Run {
             let span = spans::burst(&state.head);
             let burst = burst::run(self, tx, &ctx, &mut state, slot.is_some()).instrument(span.clone());
             spans::seen(&span, burst.await)?;
@@ -88,9 +98,6 @@ impl Engine {
             state.status = RunStatus::Queued;
         }
         persist::insert(self, tx, state, input, slot.is_some()).await?;
-        if state.status.is_final() && state.waits.iter().any(signal::is_approval) {
-            persist::withdraw_approvals(tx, state.head.id).await?;
-        }
         if let Some(slot) = slot {
             let held = drive::Held {
                 state: state.clone(),

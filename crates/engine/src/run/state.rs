@@ -2,7 +2,7 @@
 //! worker resumes is what another one left.
 
 use crate::graph::{CompiledGraph, Frontier, Settled, StepKey, Transition};
-use crate::run::model::{Response, RunStatus, WorkflowRef};
+use crate::run::model::{Parent, Response, RunStatus, WorkflowRef};
 use crate::unfold::{Child, Children, Outcome};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use synapscale_core::{Actor, Error, Result, TenantId};
 use uuid::Uuid;
 
 /// What never changes while a run lives.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RunHead {
     pub id: Uuid,
     pub tenant: TenantId,
@@ -26,6 +26,8 @@ pub(crate) struct RunHead {
     pub priority: i64,
     pub correlation: Uuid,
     pub private_to: Option<Uuid>,
+    pub parent: Option<Parent>,
+    pub depth: i64,
     pub created_at: DateTime<Utc>,
 }
 
@@ -57,6 +59,10 @@ pub(crate) enum What {
         until: DateTime<Utc>,
         approval: Option<Uuid>,
     },
+    /// The step waits for a run that it started.
+    Called { run: Uuid, until: DateTime<Utc> },
+    /// Somebody resumed the run that this step's failure had paused: it is tried again, with all its tries.
+    Resumed,
 }
 
 impl What {
@@ -65,7 +71,8 @@ impl What {
             What::Started => "started",
             What::Completed { .. } => "completed",
             What::Failed { .. } => "failed",
-            What::Waiting { .. } => "waiting",
+            What::Waiting { .. } | What::Called { .. } => "waiting",
+            What::Resumed => "resumed",
         }
     }
 }
@@ -87,6 +94,8 @@ pub(crate) enum Why {
     Time,
     /// A person's answer, or its time.
     Approval(Uuid),
+    /// The end of a run that the step started, or its time.
+    Run(Uuid),
 }
 
 /// The moving part of a run. Cloned before each burst, because a transaction may run twice.
@@ -108,6 +117,8 @@ pub(crate) struct RunState {
     pub children: HashMap<StepKey, Arc<Children>>,
     /// Calls of children under way, as their nodes wanted them; found again by asking the node.
     pub wanted: HashMap<StepKey, Arc<Child>>,
+    /// Tries that were made before the run was resumed: they do not count.
+    pub forgiven: HashMap<StepKey, i64>,
     /// Journalled in this burst, not yet launched.
     pub launch: Vec<StepKey>,
     pub next_seq: i64,
@@ -137,6 +148,7 @@ impl RunState {
             children: HashMap::new(),
             wanted: HashMap::new(),
             failed_node: None,
+            forgiven: HashMap::new(),
             launch: Vec::new(),
             next_seq: 1,
             fresh: Vec::new(),
@@ -156,9 +168,23 @@ impl RunState {
         for transition in transitions {
             // A skipped step needs no row: replaying the graph skips it again.
             if let Transition::Ready(key) = transition {
+                self.forget_rounds(&key);
                 self.ready.push_back(key);
             }
         }
+    }
+
+    /// Where a round of a cycle begins, what was kept of the steps of the one before goes; outputs stay.
+    fn forget_rounds(&mut self, key: &StepKey) {
+        let graph = self.head.graph.clone();
+        let Some(number) = graph.loops().headed_by(key.node) else {
+            return;
+        };
+        let is_old = |other: &StepKey| graph.loops().contains(number, other.node);
+        self.attempts.retain(|other, _| !is_old(other));
+        self.forgiven.retain(|other, _| !is_old(other));
+        self.begun.retain(|other, _| !is_old(other));
+        self.children.retain(|other, _| !is_old(other));
     }
 
     /// Journals one thing and takes it in.
@@ -211,6 +237,7 @@ impl RunState {
                 self.settle_child(key, "error".to_owned(), Err(error.clone()), row.at);
             }
             What::Completed { port, output } => {
+                self.leave_children(&key);
                 self.outputs.insert(key.node, output.clone());
                 let moved = self
                     .frontier
@@ -230,7 +257,10 @@ impl RunState {
             What::Failed {
                 error,
                 retry_at: None,
-            } => self.failed(key, error),
+            } => {
+                self.leave_children(&key);
+                self.failed(key, error);
+            }
             What::Waiting { until, approval } => {
                 let why = approval.map_or(Why::Time, Why::Approval);
                 self.waits.push(Wait {
@@ -239,6 +269,12 @@ impl RunState {
                     why,
                 });
             }
+            What::Resumed => self.resumed(key, row.attempt),
+            What::Called { run, until } => self.waits.push(Wait {
+                key,
+                until: *until,
+                why: Why::Run(*run),
+            }),
         }
     }
 
@@ -262,6 +298,19 @@ impl RunState {
         }
     }
 
+    /// A step that unfolds is over: whatever of its children is still open is nothing to the run any more.
+    fn leave_children(&mut self, key: &StepKey) {
+        if self.head.graph.node(key.node).class != crate::graph::NodeClass::Composite {
+            return;
+        }
+        let is_child = |other: &StepKey| other.parent().as_ref() == Some(key);
+        self.waits.retain(|wait| !is_child(&wait.key));
+        self.ready.retain(|other| !is_child(other));
+        self.launch.retain(|other| !is_child(other));
+        self.in_flight.retain(|other| !is_child(other));
+        self.wanted.retain(|other, _| !is_child(other));
+    }
+
     /// When the first child of an unfolding step began.
     pub fn unfolded_at(&self, key: &StepKey) -> Option<DateTime<Utc>> {
         self.begun.get(key).copied()
@@ -282,6 +331,45 @@ impl RunState {
             Some(_) => !self.begun.contains_key(key),
             None => self.head.graph.node(key.node).class == crate::graph::NodeClass::Approval,
         }
+    }
+
+    /// A step whose failure paused the run, or a child of one, is tried again.
+    fn resumed(&mut self, key: StepKey, attempt: i64) {
+        self.forgiven.insert(key.clone(), attempt);
+        match key.parent().zip(key.child_name()) {
+            Some((parent, name)) => {
+                if let Some(children) = self.children.get_mut(&parent) {
+                    Arc::make_mut(children).0.remove(name);
+                }
+            }
+            None => {
+                self.error = None;
+                self.failed_node = None;
+                self.frontier.retry(&key);
+            }
+        }
+        self.ready.push_back(key);
+    }
+
+    /// The children of a step that were begun and have no outcome.
+    pub fn unfinished(&self, key: &StepKey) -> Vec<StepKey> {
+        let has_outcome = |child: &StepKey| {
+            let known = child.child_name().zip(self.children.get(key));
+            known.is_some_and(|(name, children)| children.get(name).is_some())
+        };
+        let begun = self
+            .attempts
+            .keys()
+            .filter(|other| other.parent().as_ref() == Some(key));
+        let mut open: Vec<StepKey> = begun.filter(|child| !has_outcome(child)).cloned().collect();
+        // The map has no order.
+        open.sort();
+        open
+    }
+
+    /// The tries that count against a policy.
+    pub fn counted(&self, key: &StepKey, attempt: i64) -> i64 {
+        attempt - self.forgiven.get(key).copied().unwrap_or(0)
     }
 
     /// A step failed for good: its error branch goes on, or the run is over.
@@ -325,6 +413,7 @@ impl RunState {
             .head
             .graph
             .predecessors(node)
+            .filter(|from| self.frontier.feeds(*from, node))
             .filter_map(|from| self.outputs.get(&from));
         let mut left = Some(limit);
         for output in outputs {
@@ -338,6 +427,7 @@ impl RunState {
         let graph = &self.head.graph;
         let inputs: BTreeMap<String, Value> = graph
             .predecessors(node)
+            .filter(|from| self.frontier.feeds(*from, node))
             .filter_map(|from| {
                 let output = self.outputs.get(&from)?;
                 Some((graph.node(from).id.clone(), (**output).clone()))

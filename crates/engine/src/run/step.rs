@@ -1,6 +1,7 @@
 //! One step, looked at closely: what it was given, and each of its tries.
 
 use crate::engine::Engine;
+use crate::graph::StepKey;
 use crate::nodes;
 use crate::run::load::with_rows;
 use crate::run::model::{StepDetail, StepStatus, StepView, TryView};
@@ -21,13 +22,32 @@ impl Engine {
         let (state, rows) = with_rows(self, tx, run_id).await?;
         let index = state.head.graph.index(node);
         let index = index.ok_or_else(|| Error::not_found("step"))?;
-        let own = |row: &&Row| row.key.node == index && row.key.path.to_string() == path;
-        let tries = tries(rows.iter().filter(own));
-        let step = views::steps(&state, rows)
+        let latest = rows.iter().rev().find(|row| row.key.node == index);
+        let latest = latest.map(|row| {
+            row.key
+                .parent()
+                .unwrap_or_else(|| row.key.clone())
+                .path
+                .to_string()
+        });
+        let path = match path.is_empty() {
+            true => latest.unwrap_or_default(),
+            false => path.to_owned(),
+        };
+        let is_own = |row: &Row| row.key.node == index && row.key.path.to_string() == path;
+        let tries = tries(rows.iter().filter(|row| is_own(row)));
+        // A child tells of its step, too; what is not of this round does not.
+        let is_part = |row: &Row| {
+            row.key.node != index
+                || is_own(row)
+                || row.key.parent().is_some_and(|p| p.path.to_string() == path)
+        };
+        let shown = views::steps(&state, rows.iter().filter(|row| is_part(row)).cloned().collect());
+        let step = shown
             .into_iter()
             .find(|step| step.node == node && step.path == path)
             .ok_or_else(|| Error::not_found("step"))?;
-        let (input, input_error) = match given(&state, index, &step) {
+        let (input, input_error) = match given(&state, index, &step, &rows) {
             Some(Ok(input)) => (Some(input), None),
             Some(Err(error)) => (None, Some(error_value(&error))),
             None => (None, None),
@@ -43,16 +63,32 @@ impl Engine {
 
 /// What a step was given. That of a node is not journalled, because it follows from what is: its expressions are evaluated
 /// again, at the time at which it began.
-fn given(state: &RunState, node: usize, step: &StepView) -> Option<Result<Value>> {
+fn given(state: &RunState, node: usize, step: &StepView, rows: &[Row]) -> Option<Result<Value>> {
     if let Some(call) = &step.call {
         return call.get("input").cloned().map(Ok);
     }
-    let began = step.started_at.filter(|_| step.path.is_empty())?;
-    let key = crate::graph::StepKey::root(node);
+    let began = step.started_at?;
+    let key = StepKey {
+        node,
+        path: step.path.clone().into(),
+    };
+    if key.child_name().is_some() {
+        return None;
+    }
     if state.head.graph.node(node).kind.name.starts_with("trigger.") {
         return Some(Ok((*state.head.input).clone()));
     }
-    Some(nodes::config(state, &key, began))
+    if key.path.is_root() {
+        return Some(nodes::config(state, &key, began));
+    }
+    // In a cycle outputs change: they are as they were when the step began.
+    let mut then = RunState::new((*state.head).clone());
+    let before = rows
+        .iter()
+        .take_while(|row| row.key != key && row.key.parent().as_ref() != Some(&key));
+    before.for_each(|row| then.fold(row));
+    then.started_at = state.started_at;
+    Some(nodes::config(&then, &key, began))
 }
 
 fn tries<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<TryView> {
@@ -72,8 +108,8 @@ fn tries<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<TryView> {
         }
         let Some(last) = tries.last_mut() else { continue };
         match &row.what {
-            What::Started => {}
-            What::Waiting { .. } => last.status = StepStatus::Waiting,
+            What::Started | What::Resumed => {}
+            What::Waiting { .. } | What::Called { .. } => last.status = StepStatus::Waiting,
             What::Completed { port, .. } => {
                 last.status = StepStatus::Succeeded;
                 last.port = Some(port.clone());

@@ -4,10 +4,10 @@ use crate::engine::Engine;
 use crate::graph::{NodeClass, StepKey};
 use crate::nodes::{self, StepOutcome};
 use crate::run::burst::{ask, settle_by};
-use crate::run::journal;
 use crate::run::load::with_rows;
-use crate::run::state::{RunState, What};
-use crate::unfold::{Act, Child, ChildAsk, ChildCall, Unfolding, Wish, is_child_name};
+use crate::run::state::{RunState, Wait, What, Why};
+use crate::run::{journal, nested, persist};
+use crate::unfold::{Act, Child, ChildAsk, ChildCall, PerItem, Unfolding, Wish, is_child_name};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -42,7 +42,12 @@ impl Engine {
         let (state, _) = with_rows(self, tx, run_id).await?;
         let index = state.head.graph.index(node);
         let index = index.ok_or_else(|| Error::not_found("step"))?;
-        seen(&state, &StepKey::root(index), self.store().clock().now(), look)
+        seen(
+            &state,
+            &state.frontier.key(index),
+            self.store().clock().now(),
+            look,
+        )
     }
 }
 
@@ -72,12 +77,18 @@ fn seen<R>(
     // Expressions see the time at which the step began, so that every look sees the same.
     let config = nodes::config(state, key, began.unwrap_or(now))?;
     let none = Default::default();
+    let at = began.unwrap_or(now);
+    let each = |item: &Value, index: usize| nodes::per_item(state, key, at, item, index);
     let step = Unfolding {
         run_id: state.head.id,
         node: &node.id,
         config: &config,
         input: &state.head.input,
         children: state.children.get(key).map_or(&none, |children| children),
+        per_item: PerItem(&each),
+        retry: node.retry.unwrap_or(state.head.graph.retry),
+        unknown: node.unknown_outcome,
+        timeout_s: node.timeout_s,
         began,
         now,
     };
@@ -125,12 +136,14 @@ pub(crate) async fn step(
             }
         };
     }
+    let attempt = state.next_attempt(&key);
     let children = match wish(engine, state, &key, now) {
         Ok(Wish::Children(children)) => children,
         Ok(Wish::Done(output)) => {
             let port = "out".to_owned();
             let output = Arc::new(output);
-            state.record(key, 1, What::Completed { port, output }, now);
+            leave_open(engine, tx, state, &key).await?;
+            state.record(key, attempt, What::Completed { port, output }, now);
             return Ok(true);
         }
         Err(error) => {
@@ -139,7 +152,8 @@ pub(crate) async fn step(
                 error,
                 retry_at: None,
             };
-            state.record(key, 1, what, now);
+            leave_open(engine, tx, state, &key).await?;
+            state.record(key, attempt, what, now);
             return Ok(true);
         }
     };
@@ -152,7 +166,7 @@ pub(crate) async fn step(
         let error = Error::internal("a step that unfolds wants nothing and is not done");
         state.record(
             key,
-            1,
+            attempt,
             What::Failed {
                 error,
                 retry_at: None,
@@ -170,6 +184,18 @@ pub(crate) async fn step(
     Ok(true)
 }
 
+/// Whatever the step's open children wait for is let go: the step is over.
+async fn leave_open(engine: &Engine, tx: &Tx, state: &RunState, key: &StepKey) -> Result<()> {
+    let is_child = |wait: &&Wait| wait.key.parent().as_ref() == Some(key);
+    let open: Vec<Wait> = state.waits.iter().filter(is_child).cloned().collect();
+    for wait in &open {
+        if let Why::Approval(id) = wait.why {
+            persist::withdraw_approval(tx, id).await?;
+        }
+    }
+    nested::stop_all(engine, tx, &open).await
+}
+
 /// `now` is the time of the look that wanted the child: the first child's is what all later looks see.
 #[allow(clippy::too_many_arguments, reason = "the burst's own state, handed on")]
 async fn begin(
@@ -184,6 +210,9 @@ async fn begin(
 ) -> Result<bool> {
     match &child.act {
         Act::Ask(wanted) => question(engine, tx, ctx, state, key, wanted, now)
+            .await
+            .map(|()| true),
+        Act::Run(wanted) => nested::begin(engine, tx, ctx, state, key, wanted, now)
             .await
             .map(|()| true),
         Act::Call(wanted) => call(engine, tx, ctx, state, key, child, wanted, now, holds).await,
@@ -204,7 +233,14 @@ async fn call(
 ) -> Result<bool> {
     let attempt = state.next_attempt(&key);
     let acting = actor_ctx(ctx, wanted.actor);
-    let called = nodes::call_inside(engine, tx, &acting, &wanted.operation, &wanted.input).await;
+    let allowed = match wanted.is_users {
+        true => nodes::refuse(engine, &acting, &wanted.operation),
+        false => Ok(()),
+    };
+    let called = match allowed {
+        Ok(()) => nodes::call_inside(engine, tx, &acting, &wanted.operation, &wanted.input).await,
+        Err(error) => Err(error),
+    };
     match called {
         Ok(StepOutcome::Launch) if !holds => return Ok(false),
         Ok(StepOutcome::Launch) => {

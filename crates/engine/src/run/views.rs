@@ -67,6 +67,15 @@ impl Engine {
         if let Some(status) = filter.status {
             query = query.filter(run::Column::Status.eq(status.as_str()));
         }
+        if filter.top_level {
+            query = query.filter(run::Column::ParentRunId.is_null());
+        }
+        if let Some(before) = filter.before {
+            query = query.filter(run::Column::CreatedAt.lt(before));
+        }
+        if let Some(since) = filter.since {
+            query = query.filter(run::Column::CreatedAt.gte(since));
+        }
         if let Some(cursor) = &filter.cursor {
             let (at, id): (DateTime<Utc>, Uuid) = page::decode(cursor)?;
             query = query.filter(
@@ -191,6 +200,19 @@ pub(crate) fn steps(state: &RunState, rows: Vec<Row>) -> Vec<StepView> {
     let mut places: HashMap<StepKey, usize> = HashMap::new();
     for row in rows {
         let node = row.key.node;
+        let whole = row.key.parent().unwrap_or_else(|| row.key.clone());
+        if let Some(step) = steps
+            .get_mut(&(node, 0))
+            .filter(|step| step.path != whole.path.as_str())
+        {
+            // Another round of a cycle: of each node the latest one is shown.
+            *step = StepView {
+                path: whole.path.to_string(),
+                status: StepStatus::Pending,
+                ..pending(state, node)
+            };
+            steps.retain(|place, _| place.0 != node || place.1 == 0);
+        }
         let place = match row.key.child_name() {
             None => 0,
             Some(_) => {
@@ -249,6 +271,9 @@ fn brief(row: entity::run::Model) -> RunView {
             .map(|(kind, id)| actor(kind, id)),
         correlation: row.correlation,
         private_to: row.private_to,
+        parent_run_id: row.parent_run_id,
+        parent_node: row.parent_node,
+        depth: row.depth.unwrap_or(0),
         work_ms: row.work_ms,
         created_at: row.created_at,
         started_at: row.started_at,
@@ -258,11 +283,11 @@ fn brief(row: entity::run::Model) -> RunView {
 
 fn pending(state: &RunState, node: usize) -> StepView {
     let described = state.head.graph.node(node);
-    let key = crate::graph::StepKey::root(node);
+    let key = state.frontier.key(node);
     let skipped = state.frontier.is_skipped(&key);
     StepView {
         node: described.id.clone(),
-        path: String::new(),
+        path: key.path.to_string(),
         kind: described.kind.to_string(),
         status: if skipped {
             StepStatus::Skipped
@@ -286,10 +311,18 @@ impl StepView {
         let call = row.call.as_ref().map(|call| (**call).clone());
         StepView {
             path: row.key.path.to_string(),
-            kind: if call.is_some() { "call" } else { "ask" }.to_owned(),
+            kind: child_kind(call.as_ref()).to_owned(),
             call,
             ..pending(state, row.key.node)
         }
+    }
+}
+
+fn child_kind(call: Option<&Value>) -> &'static str {
+    match call {
+        None => "ask",
+        Some(call) if call.get("workflow").is_some() => "run",
+        Some(_) => "call",
     }
 }
 
@@ -297,7 +330,11 @@ fn follow(step: &mut StepView, what: What, at: DateTime<Utc>) {
     step.wait_until = None;
     match what {
         What::Started => step.status = StepStatus::Running,
-        What::Waiting { until, .. } => {
+        What::Resumed => {
+            step.status = StepStatus::Pending;
+            step.finished_at = None;
+        }
+        What::Waiting { until, .. } | What::Called { until, .. } => {
             step.status = StepStatus::Waiting;
             step.wait_until = Some(until);
         }

@@ -71,6 +71,8 @@ async fn start(engine: &Engine, tx: &Tx, delivery: &Delivery) -> Result<Started>
         priority: 0,
         correlation: Some(tx.ctx().correlation()),
         private_to: None,
+        parent: None,
+        cause: None,
     };
     let started = engine.start(tx, run).await?;
     if remember(tx, delivery, started.run_id).await? {

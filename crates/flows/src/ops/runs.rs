@@ -1,13 +1,13 @@
 //! `runs.*`: look at runs and end them.
 
-use crate::{Flows, service};
+use crate::{Flows, pinned, service};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use synapscale_core::Error;
-use synapscale_engine::{RunFilter, RunStatus, StepView};
+use synapscale_core::{Error, Result};
+use synapscale_engine::{RunFilter, RunStatus, Started, StepView};
 use synapscale_ops::Outcome::Done;
-use synapscale_ops::{Method, Operation};
+use synapscale_ops::{ExternalCx, Method, NoInput, Operation};
 use synapscale_store::Tx;
 use uuid::Uuid;
 
@@ -19,6 +19,8 @@ pub(super) fn all(flows: &Flows) -> Vec<Operation> {
         step(flows.clone()),
         cancel(flows.clone()),
         rerun(flows.clone()),
+        resume(flows.clone()),
+        purge(flows.clone()),
     ]
 }
 
@@ -33,6 +35,9 @@ pub(crate) struct ListRuns {
     /// Only runs in this status.
     #[serde(default)]
     pub status: Option<RunStatus>,
+    /// Only runs that no other run started and waits for.
+    #[serde(default)]
+    pub top_level: bool,
     /// Most items to return; 50 unless given.
     #[serde(default)]
     #[schemars(range(min = 1, max = 200))]
@@ -63,6 +68,9 @@ fn list(flows: Flows) -> Operation {
                         RunFilter {
                             workflow_id,
                             status,
+                            top_level: input.top_level,
+                            before: None,
+                            since: None,
                             limit,
                             cursor,
                         },
@@ -177,18 +185,81 @@ pub(crate) struct Rerun {
     #[serde(default)]
     #[schemars(length(min = 1, max = 48))]
     pub from_node: Option<String>,
+    /// The version of its workflow to run it on; its own unless given.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub version: Option<i64>,
+    /// Whether it is run on its workflow's current version.
+    #[serde(default)]
+    pub latest: bool,
 }
 
 fn rerun(flows: Flows) -> Operation {
     Operation::write("runs.rerun", "Run a run again")
-        .about("Starts a new run with an ended run's input, on the same version: whole, or from one of its nodes on with what came before taken over.")
+        .about("Starts a new run with the input of a run that has ended or is paused, on the same version or another one of its workflow: whole, or from one of its nodes on with what came before taken over. Another version has to have the same nodes before that one (`version_differs`). From a node of a cycle on the whole cycle is done again.")
         .permission("workflows:run")
         .rest(Method::POST, "/runs/{run_id}/rerun")
         .handle(move |tx: Tx, input: Arc<Rerun>| {
             let flows = flows.clone();
             async move {
-                let from = input.from_node.as_deref();
-                flows.engine()?.rerun(&tx, input.run_id, from).await.map(Done)
+                again(&flows, &tx, &input, false).await.map(Done)
+            }
+        })
+}
+
+/// Runs a run again, on a version of its workflow.
+pub(super) async fn again(flows: &Flows, tx: &Tx, input: &Rerun, later: bool) -> Result<Started> {
+    let (engine, run_id) = (flows.engine()?, input.run_id);
+    let mut how = synapscale_engine::Rerun {
+        from: input.from_node.as_deref(),
+        onto: None,
+        later,
+    };
+    if input.version.is_none() && !input.latest {
+        return engine.rerun(tx, run_id, how).await;
+    }
+    let run = engine.run(tx, run_id).await?;
+    let no_workflow = || {
+        Error::conflict(
+            "no_workflow",
+            "This run is no workflow's: there is no other version of it.",
+        )
+    };
+    let workflow_id = run.workflow_id.ok_or_else(no_workflow)?;
+    let version = input.version.filter(|_| !input.latest);
+    let onto = pinned::version(tx, workflow_id, version, &run.trigger).await?;
+    how.onto = Some(&onto);
+    engine.rerun(tx, run_id, how).await
+}
+
+fn resume(flows: Flows) -> Operation {
+    Operation::write("runs.resume", "Resume a paused run")
+        .about("Lets a paused run go on: the step whose failure paused it is tried again, with all its tries, and what had not been reached follows.")
+        .permission("runs:write")
+        .rest(Method::POST, "/runs/{run_id}/resume")
+        .handle(move |tx: Tx, input: Arc<GetRun>| {
+            let flows = flows.clone();
+            async move { flows.engine()?.resume(&tx, input.run_id).await.map(Done) }
+        })
+}
+
+/// What left.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct PurgedRuns {
+    /// How many runs.
+    pub removed: u64,
+}
+
+fn purge(flows: Flows) -> Operation {
+    Operation::external("runs.purge", "Remove old runs")
+        .about("Removes runs that ended longer ago than runs are kept (90 days unless set), with their journals, blobs and approvals.")
+        .permission("runs:write")
+        .internal()
+        .handle_external(move |_: ExternalCx, _: Arc<NoInput>| {
+            let flows = flows.clone();
+            async move {
+                let removed = flows.engine()?.purge_runs().await?;
+                Ok::<_, Error>(PurgedRuns { removed })
             }
         })
 }

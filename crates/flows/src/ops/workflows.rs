@@ -1,17 +1,17 @@
 //! `workflows.*`: check, apply, read, run, change and delete.
 
-use crate::Flows;
 use crate::entity::{version, workflow};
 use crate::file::Summary;
 use crate::service::{self, Applying};
 use crate::view::{AppliedWorkflow, VersionView, WorkflowDetail, WorkflowStatus, WorkflowView};
+use crate::{Flows, pinned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use synapscale_core::{Actor, Error, FieldError, Result};
+use synapscale_core::{Error, FieldError, Result};
 use synapscale_engine::graph::{self, Problem};
-use synapscale_engine::{NewRun, Started, WorkflowRef};
+use synapscale_engine::{NewRun, Started, WantedWorkflow};
 use synapscale_ops::Outcome::Done;
 use synapscale_ops::{Envelope, Method, Operation, Page, Patch, Prepare, page};
 use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -338,24 +338,13 @@ fn run(flows: Flows) -> Operation {
         })
 }
 
-/// What a run is pinned to.
-struct Pinned {
-    graph_id: Uuid,
-    version: i64,
-    publisher: Actor,
-    trigger: String,
-}
-
 async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
-    let row = service::by_name(tx, &input.name).await?;
-    if row.status != WorkflowStatus::Active.as_str() {
-        let message = format!(
-            "The workflow is {}. Set its status to active to run it.",
-            row.status
-        );
-        return Err(Error::conflict("workflow_not_active", message));
-    }
-    let pinned = pin(tx, &row, input).await?;
+    let wanted = WantedWorkflow {
+        name: input.name.clone(),
+        version: input.version,
+        trigger: input.trigger.clone(),
+    };
+    let pinned = pinned::pin(tx, &wanted).await?;
     let caller = tx.ctx().actor();
     let run = NewRun {
         id: None,
@@ -366,56 +355,17 @@ async fn start(flows: &Flows, tx: &Tx, input: &RunWorkflow) -> Result<Started> {
         } else {
             input.input.clone()
         },
-        workflow: Some(WorkflowRef {
-            id: row.id,
-            version: pinned.version,
-            name: row.name,
-        }),
+        workflow: Some(pinned.workflow),
         principal: pinned.publisher,
         // A run that starts another does so for whoever it runs for itself: what that person could do directly, no more.
         on_behalf_of: Some(tx.ctx().principal().unwrap_or(caller)).filter(|whom| *whom != pinned.publisher),
         priority: input.priority.unwrap_or(0),
         correlation: Some(tx.ctx().correlation()),
         private_to: None,
+        parent: None,
+        cause: None,
     };
     flows.engine()?.start(tx, run).await
-}
-
-async fn pin(tx: &Tx, row: &workflow::Model, input: &RunWorkflow) -> Result<Pinned> {
-    let number = input.version.unwrap_or(row.version);
-    let current = row
-        .graph_id
-        .zip(service::publisher(row))
-        .filter(|_| number == row.version);
-    // The current version with a named trigger needs nothing but the row at hand.
-    if let (Some((graph_id, publisher)), Some(trigger)) = (current, &input.trigger) {
-        return Ok(Pinned {
-            graph_id,
-            version: number,
-            publisher,
-            trigger: trigger.clone(),
-        });
-    }
-    let version = service::version_of(tx, row.id, number).await?;
-    let summary = version.file.as_object().map(Summary::of);
-    let default = summary.as_ref().and_then(Summary::default_trigger);
-    let trigger = input.trigger.as_deref().or(default).ok_or_else(|| {
-        let names = summary
-            .as_ref()
-            .map(|summary| summary.triggers.join(", "))
-            .unwrap_or_default();
-        Error::invalid(
-            "/trigger",
-            "required",
-            format!("Name the trigger to begin with, one of: {names}."),
-        )
-    })?;
-    Ok(Pinned {
-        graph_id: version.graph_id,
-        version: number,
-        publisher: crate::view::actor(&version.publisher_kind, version.publisher_id),
-        trigger: trigger.to_owned(),
-    })
 }
 
 /// A change of a workflow's own fields. The graph changes by `workflows.apply`.

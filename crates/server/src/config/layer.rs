@@ -117,6 +117,7 @@ pub(super) struct LimitsLayer {
     pub drain_seconds: Option<u64>,
     pub rate_factor: Option<u64>,
     pub lease_seconds: Option<u64>,
+    pub keep_runs_days: Option<u64>,
 }
 
 impl Layer {
@@ -195,6 +196,7 @@ impl Layer {
             drain_seconds: number("DRAIN_SECONDS", "limits/drain_seconds"),
             rate_factor: number("RATE_FACTOR", "limits/rate_factor"),
             lease_seconds: number("LEASE_SECONDS", "limits/lease_seconds"),
+            keep_runs_days: number("KEEP_RUNS_DAYS", "limits/keep_runs_days"),
         };
         if ratio.is_some_and(|ratio| ratio.is_err()) {
             problems.add("otlp/sample_ratio", "SYNAPSCALE_OTLP_SAMPLE_RATIO is no number.");
@@ -295,6 +297,7 @@ impl LimitsLayer {
             drain_seconds: self.drain_seconds.or(below.drain_seconds),
             rate_factor: self.rate_factor.or(below.rate_factor),
             lease_seconds: self.lease_seconds.or(below.lease_seconds),
+            keep_runs_days: self.keep_runs_days.or(below.keep_runs_days),
         }
     }
 

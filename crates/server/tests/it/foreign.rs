@@ -34,7 +34,8 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
             "nodes": {
                 "hook": { "kind": "trigger.webhook@1", "with": { "scheme": "github" } },
                 "start_of_theirs": { "kind": "trigger.manual@1" },
-                "ask": { "kind": "approval@1", "after": ["hook", "start_of_theirs"], "join": "any", "with": { "title": MARK } },
+                "clock": { "kind": "trigger.schedule@1", "with": { "cron": "0 0 1 1 *" } },
+                "ask": { "kind": "approval@1", "after": ["hook", "start_of_theirs", "clock"], "join": "any", "with": { "title": MARK } },
             },
         }))
         .await;
@@ -102,6 +103,7 @@ async fn picture(server: &Server) -> Vec<Value> {
         "runs",
         "approvals",
         "hooks",
+        "triggers",
         "keys",
         "members",
         "workspace",
@@ -145,6 +147,9 @@ fn sent_by(name: &str, theirs: &Theirs) -> Value {
         } }),
         "workflows.run" => json!({ "input": {} }),
         "workflows.update" => json!({ "status": "paused" }),
+        "runs.cancel_many" | "runs.resume_many" | "runs.rerun_many" => {
+            json!({ "runs": { "run_ids": [id("run_id")] } })
+        }
         "approvals.decide" => json!({ "approve": true }),
         "providers.create" => json!({ "name": "mine", "preset": "openai", "key": "sk-of-nobody" }),
         "providers.update" => json!({ "name": "taken" }),

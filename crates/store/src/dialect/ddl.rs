@@ -92,6 +92,15 @@ pub(crate) fn drop_column(table: &str, column: &str) -> String {
     format!("ALTER TABLE {table} DROP COLUMN {column}")
 }
 
+/// Gives the right to delete rows of a tenant table, or takes it back. SQLite knows no rights.
+pub(crate) fn may_delete(backend: Backend, table: &str, may: bool) -> Vec<String> {
+    match (backend, may) {
+        (Backend::Sqlite, _) => Vec::new(),
+        (Backend::Postgres, true) => vec![format!("GRANT DELETE ON {table} TO {APP_ROLE}")],
+        (Backend::Postgres, false) => vec![format!("REVOKE DELETE ON {table} FROM {APP_ROLE}")],
+    }
+}
+
 /// The table and its partitions.
 fn physical_names(table: &Table) -> Vec<String> {
     let parts = (0..table.partitions).map(|part| format!("{}_p{part}", table.name));

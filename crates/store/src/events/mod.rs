@@ -158,7 +158,8 @@ pub(crate) async fn flush(tx: &Tx) -> Result<()> {
         data: event.data,
         at: ctx.clock().now(),
         correlation: ctx.correlation(),
-        causation: event.causation,
+        // What a step of a run does was caused by that run, unless it says by what else.
+        causation: event.causation.or(ctx.origin().run),
     });
     entity::append(tx, rows.collect()).await?;
     tx.wake(EVENTS);

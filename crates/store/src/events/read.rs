@@ -50,7 +50,7 @@ pub struct Event {
     pub at: DateTime<Utc>,
     /// The request or run it belongs to.
     pub correlation: Uuid,
-    /// The event that led to it.
+    /// The event or the run that led to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causation: Option<Uuid>,
     /// The place in the log right after this event.

@@ -1,8 +1,10 @@
 //! What a file may say, what is told of one that may not, and what runs when.
 
+mod cycles;
 mod file;
 mod plan;
 mod problems;
+mod random;
 
 use super::{CompiledGraph, compile};
 use crate::nodes::Catalog;

@@ -177,14 +177,15 @@ fn edges_are_told_once() {
 fn cycles_are_named() {
     let text = message(json!({
         "start": start(),
-        "c": { "kind": "merge", "after": ["start", "e"], "join": "any" },
+        "c": { "kind": "merge", "after": ["start", "e"] },
         "d": { "kind": "set", "after": "c" },
         "e": { "kind": "set", "after": "d" },
         "f": { "kind": "set", "after": "e" },
     }));
     assert_eq!(
         text,
-        "These nodes wait for each other: `c` → `d` → `e` → `c`. Loops are not supported yet."
+        "These nodes wait for each other: `c` → `d` → `e` → `c`. A cycle has one entry, a `merge` with `join: any`. This one \
+         is entered at `c`."
     );
 }
 
@@ -277,6 +278,8 @@ impl KindCatalog for Extra {
             class: NodeClass::Pure,
             config_schema,
             ports: PortSpec::default(),
+            per_item: None,
+            check: None,
         })
     }
 

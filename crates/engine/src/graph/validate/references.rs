@@ -10,6 +10,8 @@ use std::collections::HashMap;
 
 /// What expressions can read.
 const ROOTS: [&str; 3] = ["input", "nodes", "run"];
+/// What those that are evaluated for each item of a list can read besides.
+const ITEM_ROOTS: [&str; 2] = ["item", "index"];
 
 /// Checks the expressions of all nodes, one string at a time, for a reference has no place of its own.
 pub(super) fn check(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) {
@@ -46,7 +48,7 @@ pub(super) fn check(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) {
             is_loose,
             own: draft,
         };
-        reader.strings(&draft.with, at, problems);
+        reader.config(&draft.with, &at, problems);
     }
 }
 
@@ -73,11 +75,19 @@ struct Reader<'d> {
 }
 
 impl Reader<'_> {
+    fn config(&self, with: &Value, at: &str, problems: &mut Problems) {
+        let per_item = self.own.kind.as_ref().and_then(|kind| kind.per_item);
+        for (key, value) in with.as_object().into_iter().flatten() {
+            let has_item = per_item == Some(key.as_str());
+            self.strings(value, below(at, key), has_item, problems);
+        }
+    }
+
     /// Checks every string of a value. The recursion is bounded by the depth of the file.
-    fn strings(&self, value: &Value, at: String, problems: &mut Problems) {
+    fn strings(&self, value: &Value, at: String, has_item: bool, problems: &mut Problems) {
         match value {
             Value::String(text) if text.contains("{{") => match Template::compile(value) {
-                Ok(template) => self.references(&template.references(), &at, problems),
+                Ok(template) => self.references(&template.references(), &at, has_item, problems),
                 Err(errors) => {
                     for error in errors {
                         problems.add(&at, "expression", error.error.to_string());
@@ -86,30 +96,27 @@ impl Reader<'_> {
             },
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.strings(item, format!("{at}/{index}"), problems);
+                    self.strings(item, format!("{at}/{index}"), has_item, problems);
                 }
             }
             Value::Object(map) => {
                 for (key, item) in map {
-                    self.strings(item, below(&at, key), problems);
+                    self.strings(item, below(&at, key), has_item, problems);
                 }
             }
             _ => {}
         }
     }
 
-    fn references(&self, references: &References, at: &str, problems: &mut Problems) {
-        for root in references
-            .roots
-            .iter()
-            .filter(|root| !ROOTS.contains(&root.as_str()))
-        {
+    fn references(&self, references: &References, at: &str, has_item: bool, problems: &mut Problems) {
+        let is_known = |root: &str| ROOTS.contains(&root) || (has_item && ITEM_ROOTS.contains(&root));
+        for root in references.roots.iter().filter(|root| !is_known(root)) {
             let hint = match self.by_id.contains_key(root.as_str()) {
                 true => format!(" The output of the node is `nodes.{root}.output`."),
                 false => suggestion(root, ROOTS),
             };
             let message = format!(
-                "Expressions read `input`, `nodes` and `run`; there is no `{}`.{hint}",
+                "Expressions read `input`, `nodes` and `run`; there is no `{}` here.{hint}",
                 echo(root)
             );
             problems.add(at, "unknown_name", message);

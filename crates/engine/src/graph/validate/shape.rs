@@ -1,41 +1,36 @@
-//! The graph as a whole: where it starts, whether all of it can be reached, cycles, joins.
+//! The graph as a whole: where it starts, whether all of it can be reached, joins.
 
 use super::Draft;
+use crate::graph::loops::Loop;
 use crate::graph::model::{Edge, Join};
 use crate::graph::parse::{Problems, below};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
-use std::collections::VecDeque;
 
-/// Most nodes of a cycle that are named.
-const MAX_NAMED: usize = 20;
-
-/// Tells what is wrong and gives an order in which every node comes after its predecessors; of no use if there is a
-/// cycle.
-pub(super) fn check(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) -> Vec<usize> {
+/// Tells what is wrong and gives an order in which every node comes after its predecessors, but for what leads back to the
+/// entries of `loops`.
+pub(super) fn check(drafts: &[Draft], edges: &[Edge], loops: &[Loop], problems: &mut Problems) -> Vec<usize> {
     starts(drafts, problems);
     joins(drafts, edges, problems);
+    let leads_back = |edge: &Edge| {
+        let mut cycles = loops.iter();
+        cycles.any(|cycle| cycle.header == edge.to && cycle.body.contains(&edge.from))
+    };
     let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(drafts.len(), edges.len());
     let indices: Vec<_> = drafts.iter().map(|_| graph.add_node(())).collect();
-    for edge in edges {
+    for edge in edges.iter().filter(|edge| !leads_back(edge)) {
         graph.add_edge(indices[edge.from], indices[edge.to], ());
     }
-    let mut order = Vec::with_capacity(drafts.len());
-    // Components come in reverse topological order. One of several nodes holds a cycle; edges from a node to itself have
-    // been refused already.
-    for component in kosaraju_scc(&graph).iter().rev() {
-        let mut nodes: Vec<usize> = component.iter().map(|node| node.index()).collect();
-        nodes.sort_unstable();
-        if nodes.len() > 1 {
-            // Here a cycle with one entry, a merge of kind `any`, will become a loop; every other stays refused.
-            refuse_cycle(drafts, edges, &nodes, problems);
-        }
-        order.extend(nodes);
-    }
-    order
+    // Components come in reverse topological order; one of several nodes is a cycle that was refused.
+    kosaraju_scc(&graph)
+        .iter()
+        .rev()
+        .flatten()
+        .map(|node| node.index())
+        .collect()
 }
 
-/// A graph without cycles has every node below a trigger if the only nodes without predecessors are triggers.
+/// Every node is below a trigger if the only nodes without predecessors are triggers, and every cycle has an entry.
 fn starts(drafts: &[Draft], problems: &mut Problems) {
     // A node of an unknown kind may have been meant as a trigger.
     if !drafts
@@ -74,55 +69,4 @@ fn joins(drafts: &[Draft], edges: &[Edge], problems: &mut Problems) {
             problems.add(below(&draft.at, "join"), "join_too_many", message);
         }
     }
-}
-
-/// Names the nodes of one shortest cycle through the first node of a strongly connected component.
-fn refuse_cycle(drafts: &[Draft], edges: &[Edge], nodes: &[usize], problems: &mut Problems) {
-    let Some(start) = nodes.first().copied() else {
-        return;
-    };
-    let mut next: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
-    for edge in edges
-        .iter()
-        .filter(|edge| nodes.contains(&edge.from) && nodes.contains(&edge.to))
-    {
-        next[edge.from].push(edge.to);
-    }
-    let mut before: Vec<Option<usize>> = vec![None; drafts.len()];
-    let mut queue = VecDeque::from([start]);
-    while let Some(node) = queue.pop_front() {
-        if before[start].is_some() {
-            break;
-        }
-        for to in next[node].iter().copied() {
-            if before[to].is_none() {
-                before[to] = Some(node);
-                queue.push_back(to);
-            }
-        }
-    }
-    let mut cycle = vec![start];
-    let mut node = before[start];
-    while let Some(at) = node.filter(|at| *at != start) {
-        cycle.push(at);
-        node = before[at];
-    }
-    cycle.push(start);
-    cycle.reverse();
-    let total = cycle.len() - 1;
-    let named: Vec<String> = cycle
-        .iter()
-        .take(MAX_NAMED)
-        .map(|node| format!("`{}`", drafts[*node].id))
-        .collect();
-    let rest = if cycle.len() > MAX_NAMED {
-        format!(" → … ({total} nodes)")
-    } else {
-        String::new()
-    };
-    let message = format!(
-        "These nodes wait for each other: {}{rest}. Loops are not supported yet.",
-        named.join(" → ")
-    );
-    problems.add(below(&drafts[start].at, "after"), "cycle", message);
 }

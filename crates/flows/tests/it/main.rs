@@ -1,0 +1,8 @@
+//! Workflows as this domain and the engine run them, on both databases.
+
+mod cycles;
+mod foreach;
+mod nested;
+mod rig;
+mod runs;
+mod triggers;
