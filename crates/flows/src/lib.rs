@@ -22,6 +22,7 @@ use synapscale_core::{Error, Result};
 use synapscale_engine::Engine;
 use synapscale_ops::Module;
 use synapscale_store::SecretBox;
+use synapscale_store::events::Listener;
 
 /// The domain of one server. Its operations need the engine, the engine needs the gate, and the gate needs the operations:
 /// so the module is made first and the engine attached when it stands. Cheap to clone; all clones are one.
@@ -53,7 +54,8 @@ impl Flows {
         module.events = events::kinds();
         module.migrations = migration::migrations();
         module.entities = entity::entities();
-        module
+        let cache = self.0.cache.clone();
+        module.listener(Listener::new(&["workflow.*", "hook.*"], move |_| cache.clear()))
     }
 
     fn attached(&self) -> Result<&(Engine, SecretBox)> {

@@ -7,6 +7,7 @@ mod agents_many;
 mod bad_input;
 mod conversations;
 mod crash;
+mod events;
 mod foreign;
 mod main_job;
 mod mcp_client;

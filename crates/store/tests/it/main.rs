@@ -1,7 +1,10 @@
 //! The store on both databases.
 
+mod cache;
 mod events;
+mod groups;
 mod schema;
+mod streams;
 mod tenancy;
 mod transactions;
 
