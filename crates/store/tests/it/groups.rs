@@ -69,7 +69,7 @@ impl Rig {
     }
 
     /// The same log, as another process works on it.
-    fn elsewhere(&self) -> Self {
+    pub fn elsewhere(&self) -> Self {
         Self::with(self.store.clone())
     }
 
@@ -150,12 +150,17 @@ impl Recorder {
     }
 
     /// What was handled and committed, in order.
-    fn handled(&self) -> Vec<(String, i64)> {
+    pub fn handled(&self) -> Vec<(String, i64)> {
         self.handled.lock().expect("a lock").clone()
     }
 
     pub fn numbers(&self) -> Vec<i64> {
         self.handled().into_iter().map(|(_, number)| number).collect()
+    }
+
+    /// From now on the event of that number fails.
+    pub fn poison(&self, number: i64) {
+        self.faults.lock().expect("a lock").insert(number, Fault::Fails);
     }
 
     fn mend(&self) {
@@ -237,7 +242,7 @@ macro_rules! log_test {
     )*};
 }
 
-async fn tell_of(store: &Store, ctx: &Ctx, subject: Uuid, number: i64) {
+pub async fn tell_of(store: &Store, ctx: &Ctx, subject: Uuid, number: i64) {
     let told = store.write(ctx, |tx| async move {
         tx.emit(NewEvent::new("note", subject, &NoteAdded { number }));
         Ok(())

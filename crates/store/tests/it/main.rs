@@ -2,7 +2,9 @@
 
 mod cache;
 mod events;
+#[macro_use]
 mod groups;
+mod model;
 mod schema;
 mod streams;
 mod tenancy;

@@ -30,7 +30,7 @@ mod log {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-async fn connect() -> MultiplexedConnection {
+pub async fn connect() -> MultiplexedConnection {
     let client = redis::Client::open(redis_url()).expect("a URL");
     client
         .get_multiplexed_async_connection()
@@ -39,7 +39,7 @@ async fn connect() -> MultiplexedConnection {
 }
 
 /// The stream's name.
-async fn stream_of(store: &Store) -> String {
+pub async fn stream_of(store: &Store) -> String {
     let ctx = Ctx::system(store.clock().clone());
     let row = store
         .read(&ctx, |tx| async move {
