@@ -23,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use synapscale_core::{Error, Result};
 use synapscale_engine::Engine;
 use synapscale_ops::Module;
+use synapscale_store::events::Listener;
 use synapscale_store::{SecretBox, Store};
 
 /// The domain of one server. Its operations need the engine, the engine needs the gate, and the gate needs the operations:
@@ -56,7 +57,8 @@ impl Flows {
         module.events = events::kinds();
         module.migrations = migration::migrations();
         module.entities = entity::entities();
-        module
+        let cache = self.0.cache.clone();
+        module.listener(Listener::new(&["workflow.*", "hook.*"], move |_| cache.clear()))
     }
 
     fn attached(&self) -> Result<&(Engine, SecretBox)> {

@@ -15,7 +15,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Actor, ActorKind, Ctx, Error, ErrorKind, Grants, Origin, Result, TenantId};
-use synapscale_store::{SecretBox, Store};
+use synapscale_store::events::Event;
+use synapscale_store::{Cache, CacheSpec, SecretBox, Store};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -23,6 +24,12 @@ use uuid::Uuid;
 const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 /// Most such keys remembered.
 const UNKNOWN_ENTRIES: u64 = 10_000;
+/// What people are called. A name that was changed in another workspace shows the old one for so long.
+const NAMES: CacheSpec = CacheSpec {
+    name: "names",
+    ttl: Duration::from_secs(60),
+    entries: 10_000,
+};
 /// Look-ups at once: a flood of made-up keys must not take every connection of the database.
 const LOOKUPS: usize = 8;
 
@@ -41,6 +48,7 @@ struct Inner {
     by_id: Fresh<(TenantId, Uuid), Option<Arc<KeyHolder>>>,
     roles: Fresh<(TenantId, Uuid), Option<Role>>,
     unknown: moka::sync::Cache<KeyHash, ()>,
+    names: Cache<Option<String>>,
     lookups: Semaphore,
     uses: KeyUses,
     sessions: Fresh<TokenHash, Arc<SessionHolder>>,
@@ -64,6 +72,7 @@ impl Authenticator {
             .time_to_live(UNKNOWN_FOR)
             .build();
         Authenticator(Arc::new(Inner {
+            names: Cache::new(&store, NAMES),
             store,
             passwords: Passwords::new(),
             by_hash: Fresh::new(changes.clone()),
@@ -184,14 +193,37 @@ impl Authenticator {
     /// # Errors
     /// When the database fails.
     pub async fn names(&self, ctx: &Ctx, users: &[Uuid]) -> Result<HashMap<Uuid, String>> {
-        let users: Arc<[Uuid]> = users.into();
+        let mut known = HashMap::new();
+        for &user in users {
+            let load = self.load_name(ctx, user);
+            let name = self.0.names.get(ctx.tenant(), &user.to_string(), load).await?;
+            known.extend(name.map(|name| (user, name)));
+        }
+        Ok(known)
+    }
+
+    async fn load_name(&self, ctx: &Ctx, user: Uuid) -> Result<Option<String>> {
         // Names stand in the users' table, which belongs to no workspace; who is a member here is looked up first.
         let elevated = ctx.elevated();
-        let read = self.0.store.read(&elevated, |tx| {
-            let users = users.clone();
-            async move { crate::members::names(&tx, &users).await }
+        let read = self.0.store.read(&elevated, |tx| async move {
+            let mut names = crate::members::names(&tx, &[user]).await?;
+            Ok(names.remove(&user))
         });
         read.await
+    }
+
+    /// Some process committed a change: whatever it is about is read afresh here.
+    pub(crate) fn hear(&self, event: &Event) {
+        let about = event.subject.rsplit(':').next();
+        let user = event.data.get("user_id").and_then(|id| id.as_str());
+        for id in [about, user].into_iter().flatten() {
+            if let Ok(id) = id.parse() {
+                self.0.changes.mark(id);
+            }
+        }
+        if event.kind.starts_with("member.") || event.kind == "user.updated" {
+            self.0.names.forget(event.tenant);
+        }
     }
 
     /// What the server's secrets are sealed by and its tokens signed with.

@@ -8,7 +8,8 @@ use synapscale_core::Result;
 use uuid::Uuid;
 
 /// The longest time for which a revoked key, a removed member or a lowered role may still pass. In the process that
-/// revokes, it is gone with the commit; other processes learn of it by this bound.
+/// revokes, it is gone with the commit; other processes hear of it from the log, ordinarily within a second, and this bound
+/// holds when they do not.
 pub const REVOCATION_BOUND: Duration = Duration::from_secs(30);
 
 /// Most entries of one cache.

@@ -45,6 +45,7 @@ pub use sign_in::{LOCK_AFTER, LOCK_FOR, record_sign_in};
 
 use synapscale_ops::Module;
 use synapscale_store::EntitySpec;
+use synapscale_store::events::Listener;
 
 /// The entities of this crate, for the check of the schema.
 pub fn entities() -> Vec<EntitySpec> {
@@ -67,5 +68,16 @@ pub fn module(auth: &Authenticator) -> Module {
     module.events = events::kinds();
     module.migrations = migrations();
     module.entities = entities();
-    module
+    let auth = auth.clone();
+    module.listener(Listener::new(REVOKING, move |event| auth.hear(event)))
 }
+
+/// Events after which a key, a session or a role may allow less than it did.
+const REVOKING: &[&str] = &[
+    "key.revoked",
+    "member.*",
+    "session.ended",
+    "token.reused",
+    "user.updated",
+    "workspace.updated",
+];

@@ -34,6 +34,7 @@ use synapscale_core::net::AllowRule;
 use synapscale_core::{Ctx, Error, Result};
 use synapscale_engine::outbound::{Outbound, OutboundPolicy};
 use synapscale_ops::{Module, SourceTool, ToolSource};
+use synapscale_store::events::Listener;
 use synapscale_store::{Store, Tx};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -144,6 +145,10 @@ impl Mcp {
         module.events = events::kinds();
         module.migrations = migration::migrations();
         module.entities = entity::entities();
+        let mcp = self.clone();
+        let module = module.listener(Listener::new(&["mcp_server.*"], move |event| {
+            mcp.0.catalogues.forget(event.tenant);
+        }));
         module.tool_source(Arc::new(self.clone()))
     }
 

@@ -14,15 +14,20 @@ use serde_json::Value;
 use std::sync::Arc;
 use synapscale_core::Effect;
 use synapscale_store::Tx;
+use synapscale_store::events::{DeadLetterAdded, DeadLetterDropped, DeadLetterReplayed};
 
 /// The module `ops`.
 pub fn module() -> Module {
     Module::new("ops")
         .operation(list())
         .operations(crate::log::operations())
+        .operations(crate::consumers::operations())
         .operation(purge())
         .event::<AccessDenied>()
         .event::<crate::log::DatabaseChanged>()
+        .event::<DeadLetterAdded>()
+        .event::<DeadLetterReplayed>()
+        .event::<DeadLetterDropped>()
         .migrations(idempotency::migrations())
         .entities(idempotency::entities())
 }

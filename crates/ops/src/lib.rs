@@ -3,6 +3,7 @@
 
 mod builtin;
 mod canonical;
+mod consumers;
 mod denied;
 mod draft;
 mod gate;
@@ -28,7 +29,7 @@ pub use draft::{Draft, ExternalKind, Input, Plain, ReadKind, Reply, SlowDraft, W
 pub use gate::{ExternalRunner, Gate, GateConfig};
 pub use json_guard::{JsonLimits, check_value, parse_json};
 pub use limits::{Rate, Rates};
-pub use module::Module;
+pub use module::{EventConsumer, Module};
 pub use operation::{Operation, RateClass};
 pub use outcome::Outcome::{Done, Refused};
 pub use outcome::{Answer, Applied, Envelope, Outcome, Sink, Unheard};

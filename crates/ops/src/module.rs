@@ -2,9 +2,21 @@
 
 use crate::operation::Operation;
 use crate::sources::{Source, ToolSource};
+use std::fmt;
 use std::sync::Arc;
 use synapscale_core::{EventKind, EventPayload};
+use synapscale_store::events::{Consumer, Listener};
 use synapscale_store::{EntitySpec, Migration};
+
+/// A consumer group that the server keeps going.
+#[derive(Clone)]
+pub struct EventConsumer(pub Arc<dyn Consumer>);
+
+impl fmt::Debug for EventConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventConsumer({})", self.0.name())
+    }
+}
 
 /// Operations, events, migrations and entities of one module.
 #[derive(Debug, Default)]
@@ -19,6 +31,10 @@ pub struct Module {
     pub migrations: Vec<Migration>,
     /// What its code believes of its tables.
     pub entities: Vec<EntitySpec>,
+    /// What acts on events.
+    pub consumers: Vec<EventConsumer>,
+    /// What each process keeps in memory, and is told by events to forget.
+    pub listeners: Vec<Listener>,
     /// Where further tools come from at run time.
     pub(crate) sources: Vec<Source>,
 }
@@ -57,6 +73,20 @@ impl Module {
     #[must_use]
     pub fn events(mut self, events: impl IntoIterator<Item = EventKind>) -> Self {
         self.events.extend(events);
+        self
+    }
+
+    /// With one more consumer group.
+    #[must_use]
+    pub fn consumer(mut self, consumer: Arc<dyn Consumer>) -> Self {
+        self.consumers.push(EventConsumer(consumer));
+        self
+    }
+
+    /// With one more listener to what any process commits.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener);
         self
     }
 

@@ -10,6 +10,9 @@ use synapscale_core::{Effect, EventKind};
 /// Longest unknown name that is compared with known ones, in bytes.
 const MAX_GUESS: usize = 64;
 
+/// Longest name of a consumer group, in bytes: what its column takes.
+const MAX_GROUP_NAME: usize = 100;
+
 /// What makes a set of modules unusable. These are mistakes in code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
@@ -49,6 +52,9 @@ pub enum RegistryError {
     /// A kind of event twice.
     #[error("the event kind `{0}` is declared twice")]
     Event(&'static str),
+    /// A consumer group twice, or with a name that is too long.
+    #[error("the consumer group `{0}` is there twice, or its name is longer than 100 characters")]
+    Consumer(&'static str),
     /// A source of tools whose family is no word, or another's.
     #[error("`{0}` cannot be the family of a source of tools, or is another's already")]
     Family(&'static str),
@@ -72,6 +78,7 @@ impl Registry {
     pub fn new(modules: &[Module]) -> Result<Self, RegistryError> {
         let mut registry = Registry::default();
         let mut names = HashSet::new();
+        let mut groups = HashSet::new();
         let mut routes = Routes::default();
         for module in modules {
             if !names.insert(module.name) {
@@ -90,6 +97,11 @@ impl Registry {
                     return Err(RegistryError::Event(event.name));
                 }
                 registry.events.push(event.clone());
+            }
+            for name in module.consumers.iter().map(|consumer| consumer.0.name()) {
+                if !groups.insert(name) || name.len() > MAX_GROUP_NAME {
+                    return Err(RegistryError::Consumer(name));
+                }
             }
             for source in &module.sources {
                 let family = source.0.family();

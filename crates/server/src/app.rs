@@ -26,7 +26,8 @@ use synapscale_identity::Authenticator;
 use synapscale_llm::service::{Models, ModelsConfig};
 use synapscale_mcp::{Mcp, McpConfig};
 use synapscale_ops::{Gate, GateConfig, Module, Registry};
-use synapscale_store::Store;
+use synapscale_store::events::{Consumer, Consumers, Listener, Listening};
+use synapscale_store::{Relay, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -77,7 +78,7 @@ const MCP_TOOLSETS: &[Toolset] = &[
     },
     Toolset {
         name: "log",
-        nouns: &["events", "audit", "ops"],
+        nouns: &["events", "consumers", "dead_letters", "audit", "ops"],
     },
 ];
 
@@ -90,6 +91,8 @@ pub struct App {
     auth: Authenticator,
     models: Models,
     mcp: Mcp,
+    consumers: Vec<Arc<dyn Consumer>>,
+    listeners: Vec<Listener>,
     figures: PrometheusHandle,
     readiness: Arc<Readiness>,
     router: Router,
@@ -172,7 +175,11 @@ impl Watch for RunsLive {
 pub async fn open_store(config: &Config) -> Result<Store> {
     config.make_data()?;
     let secrets = config.secrets()?;
-    Store::open(config.store(), secrets, Clock::system(), None).await
+    let store = Store::open(config.store(), secrets, Clock::system(), None).await?;
+    if let Some(redis) = &config.redis {
+        store.attach_redis(redis.clone());
+    }
+    Ok(store)
 }
 
 /// Brings the schema up to date, or refuses when `config` says that a start does not; answers how many migrations stand.
@@ -199,6 +206,19 @@ pub async fn ready_schema(config: &Config, store: &Store, modules: &Modules) -> 
     Ok(migrations.status(store).await?.len())
 }
 
+/// Refuses a Redis that is too old; one that is down is waited for while the server runs.
+async fn reach_redis(config: &Config) -> Result<()> {
+    let Some(redis) = &config.redis else {
+        return Ok(());
+    };
+    match redis.check().await {
+        Ok(version) => tracing::info!(version, "Redis carries the events"),
+        Err(error) if error.code() == "redis_too_old" => return Err(error),
+        Err(error) => tracing::warn!(?error, "Redis does not answer; events are read from the database"),
+    }
+    Ok(())
+}
+
 impl App {
     /// Opens the database, brings the schema up to date and puts everything together. `figures` is what
     /// [`crate::telemetry::start_metrics`] answered.
@@ -215,6 +235,7 @@ impl App {
     /// What keeps the server from starting.
     pub async fn build_with(config: Config, figures: PrometheusHandle, further: Vec<Module>) -> Result<App> {
         let store = open_store(&config).await?;
+        reach_redis(&config).await?;
         let mut modules = Modules::new(&store);
         modules.list.extend(further);
         let migrations = ready_schema(&config, &store, &modules).await?;
@@ -233,6 +254,10 @@ impl App {
         );
         modules.mcp.attach(mcp_config(&config))?;
 
+        let listeners = modules.list.iter().flat_map(|module| module.listeners.clone());
+        let listeners = listeners.collect();
+        let consumers = modules.list.iter().flat_map(|module| &module.consumers);
+        let consumers = consumers.map(|consumer| consumer.0.clone()).collect();
         let worker = config.roles.worker.then(|| engine.clone());
         let readiness = Readiness::new(store, worker, config.data.clone(), migrations);
         let mut app = App {
@@ -240,6 +265,8 @@ impl App {
             auth: modules.auth,
             models: modules.models,
             mcp: modules.mcp,
+            consumers,
+            listeners,
             router: Router::new(),
             going_down: CancellationToken::new(),
             streams: TaskTracker::new(),
@@ -355,6 +382,8 @@ impl App {
             })
         });
         workers.close();
+        let listening = Listening::start(self.store(), self.listeners.clone()).await?;
+        let events = self.config.roles.relay.then(|| self.start_events()).transpose()?;
 
         let served = self.serve_requests(listeners, &shutdown).await;
 
@@ -365,11 +394,25 @@ impl App {
             None => Ok(()),
         };
         periodic.stop().await;
+        bounded("listeners to events", FAREWELL, listening.stop()).await;
+        if let Some((consumers, relay)) = events {
+            bounded("consumers of events", WORKER_DRAIN, consumers.stop()).await;
+            if let Some(relay) = relay {
+                bounded("relay of events", FAREWELL, relay.stop()).await;
+            }
+        }
         bounded("MCP servers", FAREWELL, self.mcp.stop()).await;
         bounded("usage of models", FAREWELL, self.models.stop()).await;
         bounded("database", CLOSE, self.gate.store().close()).await;
         tracing::info!("stopped");
         served.and(worked)
+    }
+
+    /// The consumer groups, and with Redis the relay that brings them their events.
+    fn start_events(&self) -> Result<(Consumers, Option<Relay>)> {
+        let relay = Relay::start(self.store())?;
+        let consumers = Consumers::start(self.store(), self.consumers.clone())?;
+        Ok((consumers, relay))
     }
 
     async fn serve_requests(&self, listeners: Listeners, shutdown: &CancellationToken) -> Result<()> {

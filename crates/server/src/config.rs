@@ -16,7 +16,7 @@ use std::time::Duration;
 use synapscale_core::net::AllowRule;
 use synapscale_core::{Error, FieldError, Result};
 use synapscale_ops::{Rate, Rates};
-use synapscale_store::{DatabaseUrl, MasterKey, SecretBox, StoreConfig};
+use synapscale_store::{DatabaseUrl, MasterKey, Redis, SecretBox, StoreConfig};
 use zeroize::Zeroizing;
 
 /// Where the server listens unless told otherwise.
@@ -61,12 +61,14 @@ pub struct Roles {
     pub api: bool,
     /// Runs runs.
     pub worker: bool,
+    /// Keeps the consumer groups of the event log going.
+    pub relay: bool,
 }
 
 impl Roles {
     /// The words in settings.
     pub fn names(self) -> Vec<&'static str> {
-        [(self.api, "api"), (self.worker, "worker")]
+        [(self.api, "api"), (self.worker, "worker"), (self.relay, "relay")]
             .into_iter()
             .filter_map(|(on, name)| on.then_some(name))
             .collect()
@@ -194,6 +196,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The database.
     pub database: DatabaseUrl,
+    /// The Redis server, if one is named.
+    pub redis: Option<Redis>,
     /// What this process does.
     pub roles: Roles,
     /// What clients reach the server by; empty for wherever they are.
@@ -372,9 +376,11 @@ impl Config {
             profile: Profile::Dev,
             listen,
             database: DatabaseUrl::Sqlite(data.join("synapscale.db")),
+            redis: None,
             roles: Roles {
                 api: true,
                 worker: true,
+                relay: true,
             },
             public_url: String::new(),
             auto_migrate: true,
@@ -412,6 +418,13 @@ impl Config {
         match DatabaseUrl::parse(layer.database_url.as_deref(), &config.data) {
             Ok(database) => config.database = database,
             Err(error) => problems.add("database_url", error.message().to_owned()),
+        }
+        match layer.redis.url.as_deref().map(Redis::new).transpose() {
+            Ok(redis) => config.redis = redis,
+            Err(_) => problems.add(
+                "redis/url",
+                "A URL such as redis://host:6379, or rediss://… over TLS.",
+            ),
         }
         config.public_url = public_url(layer.public_url.as_deref(), &mut problems);
         config.auto_migrate = layer.auto_migrate.unwrap_or(true);
@@ -523,22 +536,28 @@ fn roles(names: Option<Vec<String>>, problems: &mut Problems) -> Roles {
         return Roles {
             api: true,
             worker: true,
+            relay: true,
         };
     };
     let mut roles = Roles {
         api: false,
         worker: false,
+        relay: false,
     };
     for name in names {
         match name.trim() {
             "api" => roles.api = true,
             "worker" => roles.worker = true,
+            "relay" => roles.relay = true,
             "" => {}
-            other => problems.add("roles", format!("api and worker are known, `{other}` is not.")),
+            other => problems.add(
+                "roles",
+                format!("api, worker and relay are known, `{other}` is not."),
+            ),
         }
     }
-    if !roles.api && !roles.worker && problems.0.is_empty() {
-        problems.add("roles", "Name at least one of api and worker.");
+    if roles.names().is_empty() && problems.0.is_empty() {
+        problems.add("roles", "Name at least one of api, worker and relay.");
     }
     roles
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use synapscale_engine::Engine;
-use synapscale_store::Store;
+use synapscale_store::{Redis, Store};
 use tokio::sync::Mutex;
 
 /// A report is given again for so long, so that a flood of questions is no flood of queries.
@@ -63,7 +63,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Looks at `store`, at the worker if there is one, and at the disk that holds `data`. `migrations` is how many stood
+    /// Looks at `store`, at worker and Redis if there are such, and at the disk that holds `data`. `migrations` is how many stood
     /// when the server started; none can be undone while it runs on SQLite.
     pub fn new(store: Store, worker: Option<Engine>, data: PathBuf, migrations: usize) -> Arc<Self> {
         Arc::new(Readiness {
@@ -90,6 +90,9 @@ impl Readiness {
         }
         let mut components = vec![self.database().await, self.migrations(), disk(&self.data)];
         components.extend(self.worker.as_ref().map(|engine| self.worker(engine)));
+        if let Some(redis) = self.store.redis() {
+            components.push(carrier(redis).await);
+        }
         let failed = components
             .iter()
             .any(|component| component.status == Wellness::Fail);
@@ -146,6 +149,20 @@ impl Readiness {
             status,
             detail,
         }
+    }
+}
+
+/// Redis. Without it the product is slower and does all it does, so that it is never a failure.
+async fn carrier(redis: &Redis) -> Component {
+    let (status, detail) = match tokio::time::timeout(DATABASE_WITHIN, redis.check()).await {
+        Ok(Ok(version)) => (Wellness::Ok, format!("version {version} answers")),
+        Ok(Err(error)) => (Wellness::Warn, error.to_string()),
+        Err(_) => (Wellness::Warn, "no answer within 2 seconds".to_owned()),
+    };
+    Component {
+        name: "redis",
+        status,
+        detail,
     }
 }
 

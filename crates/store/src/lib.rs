@@ -4,6 +4,7 @@
 //! writer's own transaction; SQLite commits in groups, PostgreSQL under forced row security.
 
 mod blobs;
+mod cache;
 mod check;
 mod config;
 mod dialect;
@@ -14,6 +15,7 @@ mod lanes;
 mod migrate;
 mod owner;
 mod postgres;
+mod redis;
 pub mod schema;
 mod scoped;
 mod secrets;
@@ -25,11 +27,13 @@ mod turnstile;
 mod tx;
 
 pub use blobs::{BLOB_THRESHOLD_BYTES, BlobRef};
+pub use cache::{Cache, CacheSpec};
 pub use check::{Drift, EntitySpec, own_entities};
 pub use config::{DatabaseUrl, StoreConfig};
 pub use dialect::Backend;
 pub use errors::IntoCore;
 pub use migrate::{Migration, MigrationState, Migrations};
+pub use redis::{Redis, Relay};
 pub use scoped::{Scoped, Tenanted};
 pub use secrets::{MasterKey, Sealed, SecretBox, SecretError};
 pub use soft_delete::{DeleteGroup, SoftDelete};

@@ -2,7 +2,7 @@
 
 use crate::dialect::{self, Backend, ddl};
 use crate::errors::IntoCore;
-use crate::schema::{Column, Table};
+use crate::schema::{Column, Index, Table};
 use crate::store::Store;
 use crate::{blobs, events};
 use chrono::{DateTime, Utc};
@@ -13,6 +13,8 @@ enum Step {
     Create(Box<Table>),
     AddColumn(&'static str, Box<Column>),
     MayDelete(&'static str),
+    AddIndex(&'static str, Box<Index>),
+    LogOrder,
 }
 
 /// One migration: a name that sorts after its elders' and steps that can be undone.
@@ -49,6 +51,18 @@ impl Migration {
         self
     }
 
+    /// Adds an index to a tenant table; undone by taking it away.
+    pub fn add_index(mut self, table: &'static str, index: Index) -> Self {
+        self.steps.push(Step::AddIndex(table, Box::new(index)));
+        self
+    }
+
+    /// Gives the event log indexes in the order in which it is read, which on PostgreSQL is not that of its key.
+    pub(crate) fn log_order(mut self) -> Self {
+        self.steps.push(Step::LogOrder);
+        self
+    }
+
     fn up(&self, backend: Backend) -> Vec<String> {
         self.steps
             .iter()
@@ -56,6 +70,8 @@ impl Migration {
                 Step::Create(table) => ddl::create(backend, table),
                 Step::AddColumn(table, column) => vec![ddl::add_column(backend, table, column)],
                 Step::MayDelete(table) => ddl::may_delete(backend, table, true),
+                Step::AddIndex(table, index) => ddl::add_index(backend, table, index),
+                Step::LogOrder => ddl::log_order(backend, true),
             })
             .collect()
     }
@@ -68,6 +84,8 @@ impl Migration {
                 Step::Create(table) => ddl::drop(backend, table),
                 Step::AddColumn(table, column) => vec![ddl::drop_column(table, column.name)],
                 Step::MayDelete(table) => ddl::may_delete(backend, table, false),
+                Step::AddIndex(_, index) => vec![ddl::drop_index(index)],
+                Step::LogOrder => ddl::log_order(backend, false),
             })
             .collect()
     }
@@ -92,10 +110,15 @@ impl Migrations {
     /// The store's migrations, then `modules` in their order.
     pub fn new(modules: impl IntoIterator<Item = Migration>) -> Self {
         Migrations(
-            [events::migration(), blobs::migration(), events::chain_migration()]
-                .into_iter()
-                .chain(modules)
-                .collect(),
+            [
+                events::migration(),
+                blobs::migration(),
+                events::groups_migration(),
+                events::chain_migration(),
+            ]
+            .into_iter()
+            .chain(modules)
+            .collect(),
         )
     }
 

@@ -6,6 +6,7 @@ use crate::dialect::{self, Backend};
 use crate::errors::IntoCore;
 use crate::events;
 use crate::postgres;
+use crate::redis::Redis;
 use crate::secrets::SecretBox;
 use crate::sqlite::{self, SqliteFile};
 use crate::statement::StatementObserver;
@@ -34,6 +35,7 @@ struct Inner {
     engine: Engine,
     shared: Arc<Shared>,
     config: StoreConfig,
+    redis: std::sync::OnceLock<Redis>,
     tasks: TaskTracker,
 }
 
@@ -147,6 +149,7 @@ impl Store {
             engine,
             shared,
             config,
+            redis: std::sync::OnceLock::new(),
             tasks,
         })))
     }
@@ -157,6 +160,22 @@ impl Store {
             Engine::Sqlite(_) => Backend::Sqlite,
             Engine::Postgres { .. } => Backend::Postgres,
         }
+    }
+
+    /// Lets Redis carry events and share cached values; the first one stays.
+    pub fn attach_redis(&self, redis: Redis) {
+        // A second one in the same process would be a mistake of the composition, and the first one works.
+        let _ = self.0.redis.set(redis);
+    }
+
+    /// The Redis server, if there is one.
+    pub fn redis(&self) -> Option<&Redis> {
+        self.0.redis.get()
+    }
+
+    /// Work that outlives its caller by a moment, such as telling Redis of a change.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(work);
     }
 
     /// The secret box.

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// Names the PostgreSQL server that `scripts/test.sh` starts.
 const POSTGRES: &str = "SYNAPSCALE_TEST_POSTGRES_URL";
 
+/// Names the Redis server that `scripts/test.sh` starts.
+const REDIS: &str = "SYNAPSCALE_TEST_REDIS_URL";
+
 /// One test's database.
 pub struct TestDb {
     folder: TempDir,
@@ -28,6 +31,17 @@ pub struct TestDb {
 pub fn postgres_url() -> String {
     std::env::var(POSTGRES).unwrap_or_else(|_| {
         panic!("{POSTGRES} is not set: run the tests by `make test`, or eval \"$(scripts/postgres.sh env)\"")
+    })
+}
+
+/// The test Redis's URL, as given by `scripts/test.sh`.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the test runner tells of its server by a variable"
+)]
+pub fn redis_url() -> String {
+    std::env::var(REDIS).unwrap_or_else(|_| {
+        panic!("{REDIS} is not set: run the tests by `make test`, or eval \"$(scripts/redis.sh env)\"")
     })
 }
 

@@ -5,11 +5,13 @@ mod database;
 mod guard;
 pub mod policies;
 pub mod providers;
+mod proxy;
 mod receiver;
 
 pub use collector::Collector;
-pub use database::TestDb;
+pub use database::{TestDb, redis_url};
 pub use guard::TenantGuard;
+pub use proxy::Proxy;
 pub use receiver::{Received, Receiver};
 
 /// Writes a test once and runs it on SQLite and on PostgreSQL.

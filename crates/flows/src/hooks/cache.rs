@@ -17,7 +17,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// For how long an entry is believed. In the process that made a change it counts at once; in others a deleted
-/// workflow, a new version or a rotated secret counts after this time.
+/// workflow, a new version or a rotated secret counts as soon as the log tells, and after this time at the latest.
 pub const HOOK_CACHE_TTL: Duration = Duration::from_secs(10);
 /// Entries, of known and of unknown tokens each.
 const ENTRIES: u64 = 10_000;

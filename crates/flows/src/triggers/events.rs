@@ -64,7 +64,10 @@ pub(super) async fn fire(flows: &Flows, engine: &Engine) -> Result<usize> {
 async fn batch(tx: &Tx, row: &event_trigger::Model, most: u32) -> Result<EventBatch> {
     let place = row.place.as_deref().map(Cursor::from_str).transpose()?;
     let kinds = serde_json::from_value(row.kinds.clone()).map_err(Error::internal)?;
-    let filter = EventFilter { kinds, subject: None };
+    let filter = EventFilter {
+        kinds,
+        ..EventFilter::default()
+    };
     tx.events(place.as_ref(), &filter, most, false).await
 }
 

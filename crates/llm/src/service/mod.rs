@@ -32,6 +32,7 @@ use std::time::Duration;
 use synapscale_core::net::{AllowRule, Guard};
 use synapscale_core::{Clock, Ctx, Error, Result};
 use synapscale_ops::Module;
+use synapscale_store::events::Listener;
 use synapscale_store::{EntitySpec, Store, Tx};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::MissedTickBehavior;
@@ -183,7 +184,13 @@ impl Models {
         module.events = events::kinds();
         module.migrations = migration::migrations();
         module.entities = Self::entities();
-        module
+        let models = self.clone();
+        module.listener(Listener::new(
+            &["model_provider.*", "model_route.*"],
+            move |event| {
+                models.0.catalogues.forget(event.tenant);
+            },
+        ))
     }
 
     /// Starts what runs beside the calls: the writer of usage, and the search for a local Ollama.

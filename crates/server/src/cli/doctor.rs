@@ -143,9 +143,26 @@ async fn examine(config: &Config) -> Vec<Line> {
     let serving = server.status == Status::Ok && server.detail.starts_with("our server");
     lines.push(server);
     lines.extend(database(config, serving).await);
+    lines.extend(redis(config).await);
     lines.push(clock());
     lines.push(open_files());
     lines
+}
+
+/// How Redis does, if one is named.
+async fn redis(config: &Config) -> Option<Line> {
+    const NAME: &str = "redis";
+    Some(match config.redis.as_ref()?.check().await {
+        Ok(version) => Line::ok(NAME, format!("version {version} answers")),
+        Err(error) if error.code() == "redis_too_old" => {
+            Line::fail(NAME, error.message(), "Install Redis 6.2 or newer, or Valkey.")
+        }
+        Err(error) => Line::warn(
+            NAME,
+            error.message(),
+            "Start it, or mend redis.url; until then events are read from the database.",
+        ),
+    })
 }
 
 fn data_directory(data: &Path) -> Line {

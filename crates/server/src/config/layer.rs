@@ -32,7 +32,7 @@ pub struct ServeFlags {
     /// Address and port; 127.0.0.1:8080 unless given [SYNAPSCALE_LISTEN]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// What this process does: api, worker or both, which is the default [SYNAPSCALE_ROLES]
+    /// What this process does, of api, worker and relay; all of it unless given [SYNAPSCALE_ROLES]
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub roles: Option<Vec<String>>,
     /// dev, staging or prod; dev makes a first owner and logs for people [SYNAPSCALE_PROFILE]
@@ -59,6 +59,7 @@ pub(super) struct Layer {
     pub auto_migrate: Option<bool>,
     pub trusted_proxies: Option<Vec<String>>,
     pub log: LogLayer,
+    pub redis: RedisLayer,
     pub http: HttpLayer,
     pub llm: LlmLayer,
     pub mcp: McpLayer,
@@ -71,6 +72,13 @@ pub(super) struct Layer {
 pub(super) struct LogLayer {
     pub format: Option<String>,
     pub filter: Option<String>,
+}
+
+/// No `Debug`: the URL may hold a password.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RedisLayer {
+    pub url: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -214,6 +222,9 @@ impl Layer {
                 format: text("LOG_FORMAT"),
                 filter: text("LOG"),
             },
+            redis: RedisLayer {
+                url: text("REDIS_URL"),
+            },
             http: HttpLayer {
                 allow: list("HTTP_ALLOW"),
             },
@@ -260,6 +271,9 @@ impl Layer {
             log: LogLayer {
                 format: self.log.format.or(below.log.format),
                 filter: self.log.filter.or(below.log.filter),
+            },
+            redis: RedisLayer {
+                url: self.redis.url.or(below.redis.url),
             },
             http: HttpLayer {
                 allow: self.http.allow.or(below.http.allow),

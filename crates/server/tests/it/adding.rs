@@ -12,7 +12,7 @@ use synapscale_identity::{BootstrapInput, bootstrap};
 use synapscale_ops::{ExternalCx, Module, Operation, Outcome};
 use synapscale_server::serve::Listeners;
 use synapscale_server::{App, Config, telemetry};
-use synapscale_store::Tx;
+use synapscale_store::{Redis, Tx};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Deserialize, JsonSchema)]
@@ -61,22 +61,28 @@ fn send() -> Operation {
         })
 }
 
-struct Running {
-    url: String,
+pub struct Running {
+    pub url: String,
     key: String,
-    client: Client,
-    stop: CancellationToken,
+    pub client: Client,
+    pub stop: CancellationToken,
     served: tokio::task::JoinHandle<synapscale_core::Result<()>>,
     _folder: tempfile::TempDir,
 }
 
-#[allow(clippy::disallowed_methods, reason = "the server ends with its test")]
 async fn start() -> Running {
-    let folder = tempfile::tempdir().expect("a folder");
-    let any = "127.0.0.1:0".parse().expect("an address");
-    let config = Config::dev(folder.path().to_owned(), any);
     let mut module = Module::new("greetings");
     module.operations = vec![greet(), send()];
+    start_with(module, None).await
+}
+
+/// A server with one more module.
+#[allow(clippy::disallowed_methods, reason = "the server ends with its test")]
+pub async fn start_with(module: Module, redis: Option<Redis>) -> Running {
+    let folder = tempfile::tempdir().expect("a folder");
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let mut config = Config::dev(folder.path().to_owned(), any);
+    config.redis = redis;
     let figures = telemetry::start_metrics().expect("metrics");
     let app = App::build_with(config, figures, vec![module])
         .await
@@ -106,7 +112,7 @@ async fn start() -> Running {
 }
 
 impl Running {
-    async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+    pub async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let bare = method == Method::GET;
         let request = self
             .client
@@ -121,7 +127,7 @@ impl Running {
         )
     }
 
-    async fn cli(&self, args: &[&str]) -> String {
+    pub async fn cli(&self, args: &[&str]) -> String {
         let output = tokio::process::Command::new(BINARY)
             .args(args)
             .args(["--server", &self.url, "--key", &self.key])

@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod conversations;
 mod crash;
+mod events;
 mod families_killed;
 mod foreign;
 mod main_job;

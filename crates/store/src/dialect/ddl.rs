@@ -36,21 +36,11 @@ pub(crate) fn create(backend: Backend, table: &Table) -> Vec<String> {
 /// SQLite without statistics takes a tenant for ten rows and walks all of them where an index would find a few. Until
 /// somebody runs ANALYZE it is told what to expect: many rows, some tenants, narrower with each further column.
 fn expected_statistics(table: &Table) -> Vec<String> {
-    let stat = |columns: usize, across: bool, unique: bool| {
-        let first = usize::from(table.has_tenant() && !across);
-        let widths = (0..columns).map(|column| match column {
-            last if unique && last + 1 == columns => "1",
-            tenant if tenant < first => "100000",
-            next if next == first => "50",
-            _ => "5",
-        });
-        format!("1000000 {}", widths.collect::<Vec<_>>().join(" "))
-    };
     let key = table.key.len() + usize::from(table.has_tenant());
     let mut rows = vec![format!(
         "('{0}', '{0}', '{1}')",
         table.name,
-        stat(key, false, true)
+        expected(key, table.has_tenant(), true)
     )];
     for index in &table.indexes {
         let columns = index.columns.len() + usize::from(table.has_tenant() && !index.across);
@@ -58,7 +48,7 @@ fn expected_statistics(table: &Table) -> Vec<String> {
             "('{}', '{}', '{}')",
             table.name,
             index.name,
-            stat(columns, index.across, index.unique)
+            expected(columns, table.has_tenant() && !index.across, index.unique)
         ));
     }
     vec![
@@ -71,6 +61,18 @@ fn expected_statistics(table: &Table) -> Vec<String> {
         ),
         "ANALYZE sqlite_schema".to_owned(),
     ]
+}
+
+/// Rows for each value of an index's first column, of its first two, and so on.
+fn expected(columns: usize, tenant_first: bool, unique: bool) -> String {
+    let first = usize::from(tenant_first);
+    let widths = (0..columns).map(|column| match column {
+        last if unique && last + 1 == columns => "1",
+        tenant if tenant < first => "100000",
+        next if next == first => "50",
+        _ => "5",
+    });
+    format!("1000000 {}", widths.collect::<Vec<_>>().join(" "))
 }
 
 /// The statements that take `table` away.
@@ -99,6 +101,45 @@ pub(crate) fn may_delete(backend: Backend, table: &str, may: bool) -> Vec<String
         (Backend::Postgres, true) => vec![format!("GRANT DELETE ON {table} TO {APP_ROLE}")],
         (Backend::Postgres, false) => vec![format!("REVOKE DELETE ON {table} FROM {APP_ROLE}")],
     }
+}
+
+/// The statements that give a tenant table one more index.
+pub(crate) fn add_index(backend: Backend, table: &str, index: &Index) -> Vec<String> {
+    let mut out = vec![index_sql(table, true, index)];
+    if backend == Backend::Sqlite {
+        let columns = index.columns.len() + usize::from(!index.across);
+        out.push(format!(
+            "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('{table}', '{}', '{}')",
+            index.name,
+            expected(columns, !index.across, index.unique)
+        ));
+        out.push("ANALYZE sqlite_schema".to_owned());
+    }
+    out
+}
+
+/// The statement that takes an index away.
+pub(crate) fn drop_index(index: &Index) -> String {
+    format!("DROP INDEX {}", index.name)
+}
+
+/// On PostgreSQL the log is read by `(epoch, xid, seq)`: within a tenant, and over all by whoever relays. The index that
+/// it had, by `(tenant_id, seq)`, is the primary key's double there. SQLite reads by its key.
+pub(crate) fn log_order(backend: Backend, up: bool) -> Vec<String> {
+    let statements: &[&str] = match (backend, up) {
+        (Backend::Sqlite, _) => &[],
+        (Backend::Postgres, true) => &[
+            "DROP INDEX events_in_order",
+            "CREATE INDEX events_in_order ON events (tenant_id, epoch, xid, seq)",
+            "CREATE INDEX events_across ON events (epoch, xid, seq)",
+        ],
+        (Backend::Postgres, false) => &[
+            "DROP INDEX events_across",
+            "DROP INDEX events_in_order",
+            "CREATE INDEX events_in_order ON events (tenant_id, seq)",
+        ],
+    };
+    statements.iter().map(|&sql| sql.to_owned()).collect()
 }
 
 /// The table and its partitions.
@@ -230,15 +271,17 @@ fn column_checks(backend: Backend, column: &Column) -> Vec<String> {
 }
 
 fn create_index(table: &Table, index: &Index) -> String {
-    let columns = match index.across {
-        true => index.columns.join(", "),
-        false => with_tenant(table, &index.columns),
-    };
+    index_sql(table.name, table.has_tenant(), index)
+}
+
+fn index_sql(table: &str, has_tenant: bool, index: &Index) -> String {
+    let tenant = (has_tenant && !index.across).then_some("tenant_id");
+    let columns: Vec<_> = tenant.into_iter().chain(index.columns.iter().copied()).collect();
     format!(
-        "CREATE {}INDEX {} ON {} ({columns}){}",
+        "CREATE {}INDEX {} ON {table} ({}){}",
         if index.unique { "UNIQUE " } else { "" },
         index.name,
-        table.name,
+        columns.join(", "),
         index.condition.map(|c| format!(" WHERE {c}")).unwrap_or_default()
     )
 }

@@ -153,6 +153,16 @@ pub(crate) fn head(tx: &Tx, epoch: i64) -> Statement {
     Statement::from_sql_and_values(tx.get_database_backend(), sql, v.values)
 }
 
+/// How many rows follow a position, counted up to the page's limit, and when the first of them came.
+pub(crate) fn waiting(tx: &Tx, of: &Page<'_>) -> Statement {
+    let mut inner = page(tx, of);
+    inner.sql = format!(
+        "SELECT count(*) AS waiting, min(at) AS oldest FROM ({}) AS w",
+        inner.sql
+    );
+    inner
+}
+
 /// Which cluster this is; another one has other transaction ids.
 pub(crate) async fn system_identifier(tx: &Tx) -> Result<String> {
     let sql = "SELECT system_identifier::text FROM pg_control_system()";

@@ -1,142 +1,244 @@
-//! Consumer groups: a durable cursor under a lease. Each event is handled in one transaction with a mark that makes the
-//! effect happen once; after three failures it becomes a dead letter and the group moves on.
+//! Consumers: each event is handled in one transaction with a mark that makes its effect happen once; after three failures
+//! it becomes a dead letter and the group moves on.
 
 use super::cursor::Cursor;
-use super::entity::{dead_letter, group, mark};
-use super::read::{Event, EventFilter};
+use super::entity::mark;
+use super::groups::{Held, guard};
+use super::letters;
+use super::read::{self, Event, EventFilter, wants};
+use crate::redis::Reader;
 use crate::scoped::Scoped;
 use crate::store::Store;
 use crate::tx::Tx;
 use async_trait::async_trait;
-use chrono::Duration;
-use sea_orm::sea_query::Expr;
+use futures::FutureExt;
 use sea_orm::{ColumnTrait, QueryFilter};
-use std::str::FromStr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use synapscale_core::{Ctx, Error, Result, new_id};
+use std::time::{Duration, Instant};
+use synapscale_core::{Ctx, Error, Result};
 use uuid::Uuid;
 
 /// How often an event is tried before it becomes a dead letter.
 pub const MAX_ATTEMPTS: i64 = 3;
-/// How long a consumer holds its group without a sign of life.
-const LEASE: Duration = Duration::seconds(30);
 /// Events handled under one look at the lease.
 const BATCH: u32 = 100;
+/// A turn ends after this time even within a batch, so that the lease is renewed long before its end.
+const TURN: Duration = Duration::from_secs(10);
+/// Most time for one event; shorter than the lease.
+const HANDLE_WITHIN: Duration = Duration::from_secs(8);
+/// Longest error kept with a failure, in characters.
+const MAX_ERROR_CHARS: usize = 1000;
 
 /// Something that acts on events.
 #[async_trait]
 pub trait Consumer: Send + Sync {
-    /// The group's name; consumers of one name share one cursor.
+    /// The group's name, at most 100 characters; consumers of one name share one cursor. A new group begins with the
+    /// oldest event that the log holds.
     fn name(&self) -> &'static str;
     /// Which events it wants.
     fn filter(&self) -> EventFilter;
-    /// Acts on one event, in a transaction of the event's tenant.
+    /// Acts on one event, in a transaction of the event's tenant that also marks the event as handled: what it does to the
+    /// database happens once. It has 8 seconds. An event that failed is tried again before later ones, in order, and set
+    /// aside after [`MAX_ATTEMPTS`] tries; a transient fault of the database does not count. It may run twice in a row, as all
+    /// writes may; only one run is kept.
     async fn handle(&self, tx: &Tx, event: &Event) -> Result<()>;
 }
 
-/// Where a group stands.
-#[derive(Clone, Debug)]
-pub struct ConsumerStatus {
-    /// Its cursor.
-    pub cursor: Cursor,
-    /// The lease's epoch: raised by each new holder.
-    pub lease_epoch: i64,
+/// What one turn came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Whether this process holds the group.
+    pub held: bool,
+    /// Events done with, handled or dead; replayed dead letters too.
+    pub settled: usize,
+    /// An event failed and is to be tried again.
+    pub failed: bool,
+    /// Whether the turn waited in the stream, so that there is no need to wait again.
+    pub waited: bool,
 }
 
-impl Store {
-    /// Takes or renews the group's lease for `owner`. None while somebody else holds it.
+/// Events for a group, and where it stands once they are settled.
+struct Waiting {
+    events: Vec<Event>,
+    then: Cursor,
+}
+
+/// What became of one event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Handled,
+    Dead,
+    Later,
+}
+
+/// One process's part in a consumer group.
+pub struct Group {
+    store: Store,
+    consumer: Arc<dyn Consumer>,
+    owner: Uuid,
+    reader: Option<Reader>,
+}
+
+impl Group {
+    /// `consumer`'s group, held as `owner`; its events come over the store's Redis if there is one and it has them.
+    ///
+    /// # Errors
+    /// `not_migrated`.
+    pub fn new(store: &Store, consumer: Arc<dyn Consumer>, owner: Uuid) -> Result<Self> {
+        let streams = store.redis().map(|redis| store.streams(redis)).transpose()?;
+        Ok(Group {
+            reader: streams.map(|streams| Reader::new(streams, consumer.name())),
+            store: store.clone(),
+            consumer,
+            owner,
+        })
+    }
+
+    /// The group's name.
+    pub fn name(&self) -> &'static str {
+        self.consumer.name()
+    }
+
+    /// Handles what waits for the group, one batch. With a stream it waits there for up to `patience` when there is nothing.
+    ///
+    /// # Errors
+    /// `lease_lost` when another process took the group over; a failing event is no error here.
+    pub async fn turn(&mut self, patience: Duration) -> Result<Turn> {
+        let Some(held) = self.store.claim_group(self.name(), self.owner).await? else {
+            return Ok(Turn::default());
+        };
+        let lease = held.lease_epoch;
+        let replayed = self.store.replay_letters(&self.consumer, lease).await?;
+        let (waiting, waited) = match self.streamed(&held, patience).await {
+            Some(waiting) if !waiting.events.is_empty() || waiting.then != held.cursor => (waiting, true),
+            from_stream => {
+                let filter = self.consumer.filter();
+                let waiting = self.store.waiting_for(&held.cursor, &filter).await?;
+                (waiting, from_stream.is_some() && !patience.is_zero())
+            }
+        };
+        let mut turn = Turn {
+            held: true,
+            settled: replayed,
+            waited,
+            failed: false,
+        };
+        let outcome = self.settle_all(&held, &waiting, &mut turn).await;
+        if outcome.is_err()
+            && let Some(reader) = &mut self.reader
+        {
+            reader.reset();
+        }
+        outcome.map(|()| turn)
+    }
+
+    /// Gives the group up, so that another process need not wait until the lease runs out.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn claim_group(&self, name: &'static str, owner: Uuid) -> Result<Option<ConsumerStatus>> {
-        let head = self.event_start()?;
-        let ctx = Ctx::system(self.clock().clone());
-        self.write(&ctx, |tx| async move {
-            tx.lock_globally(&lock_key(name)).await?;
-            let now = tx.ctx().clock().now();
-            let found = tx
-                .find_as_system::<group::Entity>()?
-                .filter(group::Column::Name.eq(name))
-                .row(&tx)
-                .await?;
-            let Some(row) = found else {
-                let row = group::Model {
-                    name: name.to_owned(),
-                    cursor: head.to_string(),
-                    owner: Some(owner),
-                    lease_epoch: 1,
-                    lease_until: Some(now + LEASE),
-                };
-                tx.insert_as_system::<group::Entity>(row).await?;
-                return Ok(Some(ConsumerStatus {
-                    cursor: head,
-                    lease_epoch: 1,
-                }));
-            };
-            let mine = row.owner == Some(owner);
-            if !mine && row.lease_until.is_some_and(|until| until > now) {
-                return Ok(None);
+    pub async fn release(&self) -> Result<()> {
+        self.store.release_group(self.name(), self.owner).await
+    }
+
+    /// What the stream has for the group; none when there is no stream or it is of no use now.
+    async fn streamed(&mut self, held: &Held, patience: Duration) -> Option<Waiting> {
+        let filter = self.consumer.filter();
+        let reader = self.reader.as_mut()?;
+        match reader.next(&held.cursor, held.lease_epoch, patience).await {
+            Ok(None) => None,
+            Ok(Some(entries)) => Some(Waiting {
+                then: entries.last().map_or(held.cursor, |event| event.cursor),
+                events: entries
+                    .into_iter()
+                    .filter(|event| wants(&filter, event))
+                    .collect(),
+            }),
+            Err(error) => {
+                tracing::debug!(group = self.consumer.name(), %error, "the stream cannot be read; the log is");
+                reader.rest();
+                None
             }
-            let lease_epoch = if mine {
-                row.lease_epoch
-            } else {
-                row.lease_epoch + 1
-            };
-            let update = tx
-                .update_as_system::<group::Entity>()?
-                .col_expr(group::Column::Owner, Expr::val(owner))
-                .col_expr(group::Column::LeaseEpoch, Expr::val(lease_epoch))
-                .col_expr(group::Column::LeaseUntil, Expr::val(now + LEASE))
-                .filter(group::Column::Name.eq(name));
-            tx.run_update(update).await?;
-            Ok(Some(ConsumerStatus {
-                cursor: Cursor::from_str(&row.cursor)?,
-                lease_epoch,
-            }))
+        }
+    }
+
+    /// Settles events in order and moves the group's cursor behind them.
+    async fn settle_all(&mut self, held: &Held, waiting: &Waiting, turn: &mut Turn) -> Result<()> {
+        let (began, mut reached, mut done) = (Instant::now(), held.cursor, 0);
+        let mut outcome = Ok(());
+        for event in &waiting.events {
+            match self.store.settle(&self.consumer, event, held.lease_epoch).await {
+                Ok(Fate::Later) => turn.failed = true,
+                Ok(fate) => {
+                    done += 1;
+                    reached = event.cursor;
+                    if fate == Fate::Dead {
+                        self.bury(event).await;
+                    }
+                }
+                Err(error) => outcome = Err(error),
+            }
+            if turn.failed || outcome.is_err() || began.elapsed() > TURN {
+                break;
+            }
+        }
+        turn.settled += done;
+        if done == waiting.events.len() {
+            reached = waiting.then;
+        }
+        if reached.position > held.cursor.position {
+            self.store.advance(self.name(), reached, held.lease_epoch).await?;
+            self.acknowledge(&reached).await;
+        }
+        outcome
+    }
+
+    /// The database's row is what counts; the stream of dead letters is for others to read.
+    async fn bury(&self, event: &Event) {
+        if let Some(reader) = &self.reader
+            && let Err(error) = reader.streams().bury(self.consumer.name(), event).await
+        {
+            tracing::debug!(%error, "a dead letter was not told to Redis");
+        }
+    }
+
+    async fn acknowledge(&mut self, reached: &Cursor) {
+        if let Some(reader) = &mut self.reader
+            && let Err(error) = reader.settled(reached).await
+        {
+            // Delivered again, it is found settled by the cursor.
+            tracing::debug!(%error, "what is settled was not acknowledged");
+            reader.reset();
+        }
+    }
+}
+
+impl Store {
+    /// What the log holds for a group. When that is all, the group's place is the log's end: events that it does not want
+    /// are not looked at twice.
+    async fn waiting_for(&self, since: &Cursor, filter: &EventFilter) -> Result<Waiting> {
+        let ctx = Ctx::system(self.clock().clone());
+        let log = super::identity(self)?;
+        let (since, filter) = (*since, Arc::new(filter.clone()));
+        self.read(&ctx, |tx| {
+            let filter = filter.clone();
+            async move {
+                let batch = tx.events(Some(&since), &filter, BATCH, false).await?;
+                let mut then = batch.next;
+                if batch.events.len() < BATCH as usize {
+                    then.position = then.position.max(read::head(&tx, log).await?);
+                }
+                Ok(Waiting {
+                    events: batch.events,
+                    then,
+                })
+            }
         })
         .await
     }
 
-    fn event_start(&self) -> Result<Cursor> {
-        let log = super::identity(self)?;
-        Ok(Cursor {
-            log: log.id,
-            position: Default::default(),
-        })
-    }
-
-    /// Handles what waits for the group, one batch. Answers how many events were settled.
-    ///
-    /// # Errors
-    /// `lease_lost` when another process took the group over; a failing event is retried, then set aside.
-    pub async fn consume(&self, consumer: &Arc<dyn Consumer>, owner: Uuid) -> Result<usize> {
-        let Some(status) = self.claim_group(consumer.name(), owner).await? else {
-            return Ok(0);
-        };
-        let ctx = Ctx::system(self.clock().clone());
-        let batch = self
-            .events_after(&ctx, Some(&status.cursor), &consumer.filter(), BATCH)
-            .await?;
-        let mut settled = 0;
-        let mut last = None;
-        for event in &batch.events {
-            if !self.settle(consumer, event, status.lease_epoch).await? {
-                break;
-            }
-            settled += 1;
-            last = Some(event.cursor);
-        }
-        if let Some(cursor) = last {
-            self.advance(consumer.name(), cursor, status.lease_epoch).await?;
-        }
-        Ok(settled)
-    }
-
-    /// True when the event is done with, handled or dead; false when it is to be tried again later.
-    async fn settle(&self, consumer: &Arc<dyn Consumer>, event: &Event, lease_epoch: i64) -> Result<bool> {
-        let ctx = Ctx::system(self.clock().clone())
-            .system_in(event.tenant)
-            .with_correlation(event.correlation);
+    async fn settle(&self, consumer: &Arc<dyn Consumer>, event: &Event, lease_epoch: i64) -> Result<Fate> {
+        let ctx = self.ctx_of(event);
         let name = consumer.name();
         let event = Arc::new(event.clone());
         let outcome = self
@@ -147,17 +249,19 @@ impl Store {
                     if done_before(&tx, name, event.id).await? {
                         return Ok(());
                     }
-                    consumer.handle(&tx, &event).await?;
+                    handle(&consumer, &tx, &event).await?;
                     set_mark(&tx, name, event.id, 0, None).await
                 }
             })
             .await;
-        let Err(error) = outcome else { return Ok(true) };
+        let Err(error) = outcome else {
+            return Ok(Fate::Handled);
+        };
         if error.code() == "lease_lost" || error.is_transient() {
             return Err(error);
         }
         tracing::warn!(consumer = name, event = %event.id, %error, "event not handled");
-        let text: Arc<str> = error.to_string().into();
+        let text: Arc<str> = told(&error).into();
         self.write(&ctx, |tx| {
             let (event, text) = (event.clone(), text.clone());
             async move {
@@ -168,48 +272,34 @@ impl Store {
         .await
     }
 
-    async fn advance(&self, name: &'static str, cursor: Cursor, lease_epoch: i64) -> Result<()> {
-        let ctx = Ctx::system(self.clock().clone());
-        self.write(&ctx, |tx| async move {
-            tx.lock_globally(&lock_key(name)).await?;
-            let update = tx
-                .update_as_system::<group::Entity>()?
-                .col_expr(group::Column::Cursor, Expr::val(cursor.to_string()))
-                .filter(group::Column::Name.eq(name))
-                .filter(group::Column::LeaseEpoch.eq(lease_epoch));
-            if tx.run_update(update).await? != 1 {
-                return Err(lease_lost(name));
-            }
-            // What was handled is behind the cursor now, which keeps it from coming again. Failures still count.
-            let marks = tx
-                .delete_as_system::<mark::Entity>()?
-                .filter(mark::Column::Consumer.eq(name))
-                .filter(mark::Column::Attempts.eq(0));
-            tx.run_delete(marks).await.map(|_| ())
-        })
-        .await
+    /// Acts for the event's tenant, under the request or run that the event came from.
+    pub(crate) fn ctx_of(&self, event: &Event) -> Ctx {
+        Ctx::system(self.clock().clone())
+            .system_in(event.tenant)
+            .with_correlation(event.correlation)
     }
 }
 
-fn lock_key(name: &str) -> String {
-    format!("consumer/{name}")
-}
-
-fn lease_lost(name: &str) -> Error {
-    Error::conflict(
-        "lease_lost",
-        format!("Another process took over the consumer `{name}`."),
-    )
-}
-
-/// Refuses a consumer whose lease was taken over in the meantime.
-async fn guard(tx: &Tx, name: &str, lease_epoch: i64) -> Result<()> {
-    tx.lock_globally(&lock_key(name)).await?;
-    let row = super::entity::group_row(tx, name).await?;
-    match row {
-        Some(row) if row.lease_epoch == lease_epoch => Ok(()),
-        _ => Err(lease_lost(name)),
+/// Calls the consumer; a panic and a late answer are failures like others.
+pub(crate) async fn handle(consumer: &Arc<dyn Consumer>, tx: &Tx, event: &Event) -> Result<()> {
+    let handled = AssertUnwindSafe(consumer.handle(tx, event)).catch_unwind();
+    match tokio::time::timeout(HANDLE_WITHIN, handled).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Error::internal("the consumer panicked")),
+        Err(_) => Err(Error::internal(format!(
+            "the consumer did not end within {} s",
+            HANDLE_WITHIN.as_secs()
+        ))),
     }
+}
+
+/// A failure in words, with its cause: dead letters are read by people who mend it.
+pub(crate) fn told(error: &Error) -> String {
+    let text = match error.source_text() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    text.chars().take(MAX_ERROR_CHARS).collect()
 }
 
 async fn done_before(tx: &Tx, name: &str, event: Uuid) -> Result<bool> {
@@ -244,26 +334,14 @@ async fn set_mark(tx: &Tx, name: &str, event: Uuid, attempts: i64, error: Option
     .await
 }
 
-async fn count_failure(tx: &Tx, name: &str, event: &Event, error: &str) -> Result<bool> {
-    let attempts = find_mark(tx, name, event.id)
-        .await?
-        .map_or(0, |mark| mark.attempts)
-        + 1;
+async fn count_failure(tx: &Tx, name: &str, event: &Event, error: &str) -> Result<Fate> {
+    let before = find_mark(tx, name, event.id).await?;
+    let attempts = before.map_or(0, |mark| mark.attempts) + 1;
     if attempts < MAX_ATTEMPTS {
         set_mark(tx, name, event.id, attempts, Some(error.to_owned())).await?;
-        return Ok(false);
+        return Ok(Fate::Later);
     }
-    tx.insert::<dead_letter::Entity>(dead_letter::Model {
-        tenant_id: tx.ctx().tenant().0,
-        id: new_id(),
-        consumer: name.to_owned(),
-        event_id: event.id,
-        kind: event.kind.clone(),
-        error: error.to_owned(),
-        attempts,
-        at: tx.ctx().clock().now(),
-    })
-    .await?;
+    letters::add(tx, name, event, error, attempts).await?;
     set_mark(tx, name, event.id, 0, None).await?;
-    Ok(true)
+    Ok(Fate::Dead)
 }

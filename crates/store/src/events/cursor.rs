@@ -35,6 +35,13 @@ const LOG_BYTES: usize = 8;
 const TOKEN_BYTES: usize = 1 + LOG_BYTES + 24;
 
 impl Cursor {
+    /// The place right before an event whose own place this is: reading from there finds that event first.
+    pub(crate) fn before(self) -> Cursor {
+        let mut cursor = self;
+        cursor.position.seq = cursor.position.seq.saturating_sub(1);
+        cursor
+    }
+
     /// The first eight bytes of the log's id are enough to refuse another database's cursor.
     pub(crate) fn same_log(&self, log: Uuid) -> bool {
         self.log.as_bytes()[8..] == log.as_bytes()[8..]

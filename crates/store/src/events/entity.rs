@@ -75,6 +75,8 @@ plain_entity!(dead_letter, "dead_letters", {
     error: String,
     attempts: i64,
     at: DateTimeUtc,
+    cursor: Option<String>,
+    state: String,
 });
 
 /// The log. Its key is `seq` on SQLite and `(tenant_id, seq)` on PostgreSQL, whose partitions need the tenant.
@@ -168,15 +170,11 @@ pub async fn update_log(tx: &Tx, row: &log::Model) -> Result<()> {
     tx.run_update(update).await.map(|_| ())
 }
 
-/// A consumer group's row, which every tenant may read.
+/// The consumer groups' rows, which every tenant may read.
 #[allow(
     clippy::disallowed_methods,
     reason = "the table has no tenant and holds nothing of anybody's"
 )]
-pub async fn group_row(tx: &Tx, name: &str) -> Result<Option<group::Model>> {
-    use sea_orm::ColumnTrait;
+pub fn groups() -> sea_orm::Select<group::Entity> {
     group::Entity::find()
-        .filter(group::Column::Name.eq(name))
-        .row(tx)
-        .await
 }

@@ -5,18 +5,27 @@ mod consumer;
 mod cursor;
 mod entity;
 mod follow;
+mod groups;
+mod letters;
+mod listen;
 mod read;
+mod runner;
 
 pub use chain::{Fault, LINK_EVENTS, Link, Verdict};
-pub use consumer::{Consumer, ConsumerStatus, MAX_ATTEMPTS};
+pub use consumer::{Consumer, Group, MAX_ATTEMPTS, Turn};
 pub use cursor::Cursor;
 pub(crate) use cursor::{LogIdentity, Position};
 pub use follow::Follower;
+pub use groups::{GroupStatus, MAX_WAITING};
+pub use letters::{DeadLetter, DeadLetterAdded, DeadLetterDropped, DeadLetterReplayed};
+pub use listen::{Listener, Listening};
 pub use read::{Event, EventBatch, EventFilter};
+pub use runner::Consumers;
 
 use crate::check::EntitySpec;
 use crate::dialect::{Backend, events as sql};
 use crate::migrate::Migration;
+use crate::redis::{Redis, Streams};
 use crate::schema::{Index, Table, bytes, integer, json, text, timestamp, uuid};
 use crate::store::Store;
 use crate::tx::Tx;
@@ -124,6 +133,21 @@ pub(crate) fn chain_migration() -> Migration {
     Migration::new("store_0005_audit_links").create(links.key(&["number"]))
 }
 
+/// Dead letters that can be found again, and the log's order on PostgreSQL.
+pub(crate) fn groups_migration() -> Migration {
+    Migration::new("store_0003_groups")
+        .add_column("dead_letters", text("cursor").null())
+        .add_column(
+            "dead_letters",
+            text("state").one_of(&["dead", "queued"]).default("dead"),
+        )
+        .add_index(
+            "dead_letters",
+            Index::new("dead_letters_queued", &["consumer", "state"]).across_tenants(),
+        )
+        .log_order()
+}
+
 pub(crate) fn entities() -> Vec<EntitySpec> {
     vec![
         EntitySpec::of(entity::event::Entity),
@@ -221,6 +245,11 @@ fn not_migrated() -> Error {
 }
 
 impl Store {
+    /// The log's streams on a Redis server.
+    pub(crate) fn streams(&self, redis: &Redis) -> Result<Streams> {
+        Ok(Streams::new(redis.clone(), identity(self)?.id))
+    }
+
     /// The present end of the log as `ctx` sees it: a cursor from which only later events follow.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::store::Store;
 use crate::tx::Tx;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, QueryResult};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use synapscale_core::{Actor, ActorKind, Ctx, Error, Result, TenantId};
 use uuid::Uuid;
@@ -19,12 +19,12 @@ const MAX_KINDS: usize = 32;
 pub(crate) const MAX_BATCH: u32 = 1000;
 
 /// An event as the log holds it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Its id.
     pub id: Uuid,
     /// The workspace.
-    #[serde(skip)]
+    #[serde(skip, default = "no_tenant")]
     pub tenant: TenantId,
     /// The declared kind.
     pub kind: String,
@@ -54,8 +54,20 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causation: Option<Uuid>,
     /// The place in the log right after this event.
-    #[serde(skip)]
+    #[serde(skip, default = "no_cursor")]
     pub cursor: Cursor,
+}
+
+/// What is not in an event's JSON; whoever reads one sets it.
+fn no_tenant() -> TenantId {
+    TenantId(Uuid::nil())
+}
+
+fn no_cursor() -> Cursor {
+    Cursor {
+        log: Uuid::nil(),
+        position: Position::default(),
+    }
 }
 
 /// Events in order and where to go on.
@@ -116,6 +128,24 @@ impl EventFilter {
             ..EventFilter::default()
         })
     }
+}
+
+/// Whether `filter` wants the event: what the database decides elsewhere.
+pub(crate) fn wants(filter: &EventFilter, event: &Event) -> bool {
+    let kind = |wanted: &String| match wanted.strip_suffix(".*") {
+        Some(noun) => event.kind.split('.').next() == Some(noun),
+        None => event.kind == *wanted,
+    };
+    let subject = filter
+        .subject
+        .as_ref()
+        .is_none_or(|subject| event.subject == *subject);
+    let by = |actor: Uuid| event.actor.id == actor || event.on_behalf_of.is_some_and(|whom| whom.id == actor);
+    subject
+        && filter.actor.is_none_or(by)
+        && filter.from.is_none_or(|from| event.at >= from)
+        && filter.until.is_none_or(|until| event.at < until)
+        && (filter.kinds.is_empty() || filter.kinds.iter().any(kind))
 }
 
 impl Store {
@@ -230,6 +260,31 @@ fn position(row: &QueryResult) -> Result<Position, sea_orm::DbErr> {
         xid: row.try_get("", "xid")?,
         seq: row.try_get("", "seq")?,
     })
+}
+
+/// How many events follow a place, counted up to `most`, and when the first of them happened.
+pub(crate) async fn waiting(
+    tx: &Tx,
+    from: &Cursor,
+    filter: &EventFilter,
+    most: u32,
+) -> Result<(u64, Option<DateTime<Utc>>)> {
+    let log = tx.shared().log.get().copied().ok_or_else(not_migrated)?;
+    let page = sql::Page {
+        from: Some(from.position),
+        newest_first: false,
+        epoch: log.epoch,
+        filter,
+        limit: u64::from(most),
+    };
+    let row = tx
+        .query_one_raw(sql::waiting(tx, &page))
+        .await
+        .map_err(IntoCore::into_core)?;
+    let Some(row) = row else { return Ok((0, None)) };
+    let count: i64 = row.try_get("", "waiting").map_err(IntoCore::into_core)?;
+    let oldest = row.try_get("", "oldest").map_err(IntoCore::into_core)?;
+    Ok((u64::try_from(count).unwrap_or(0), oldest))
 }
 
 /// The last settled position.

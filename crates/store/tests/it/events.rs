@@ -1,20 +1,17 @@
-//! The log: cursors, following, consumers.
+//! The log: cursors and following. Consumers are in `groups`.
 
-use crate::{add_note, note, open, somebody, texts};
-use async_trait::async_trait;
+use crate::{open, somebody};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use synapscale_core::{Ctx, Error, EventPayload, NewEvent, Result, new_id};
-use synapscale_store::events::{Consumer, Cursor, Event, EventFilter, MAX_ATTEMPTS};
-use synapscale_store::{Scoped, Store, Tx};
+use synapscale_store::Store;
+use synapscale_store::events::{Cursor, Event, EventFilter};
 use synapscale_testkit::{TestDb, db_test};
 
 #[derive(Serialize, JsonSchema)]
-struct NoteAdded {
-    number: i64,
+pub struct NoteAdded {
+    pub number: i64,
 }
 
 impl EventPayload for NoteAdded {
@@ -32,7 +29,7 @@ pub async fn tell(store: &Store, ctx: &Ctx, number: i64) {
         .expect("told");
 }
 
-fn numbers(events: &[Event]) -> Vec<i64> {
+pub fn numbers(events: &[Event]) -> Vec<i64> {
     events
         .iter()
         .map(|event| event.data["number"].as_i64().expect("a number"))
@@ -40,7 +37,7 @@ fn numbers(events: &[Event]) -> Vec<i64> {
 }
 
 /// Reads until the log is settled: on PostgreSQL others' running transactions hold it back for a moment.
-async fn read_all(store: &Store, ctx: &Ctx, since: Option<&Cursor>, wanted: usize) -> Vec<Event> {
+pub async fn read_all(store: &Store, ctx: &Ctx, since: Option<&Cursor>, wanted: usize) -> Vec<Event> {
     for _ in 0..200 {
         let batch = store
             .events_after(ctx, since, &EventFilter::default(), 1000)
@@ -105,58 +102,5 @@ db_test! {
         let elsewhere = open(&other).await.event_head(&ctx).await.expect("head");
         let refused = store.events_after(&ctx, Some(&elsewhere), &EventFilter::default(), 10).await;
         assert_eq!(refused.expect_err("refused").code(), "invalid");
-    }
-
-    async fn consumers_act_once_and_set_poison_aside(db: TestDb) {
-        let store = open(db).await;
-        let ctx = somebody();
-        for number in 0..4 {
-            tell(&store, &ctx, number).await;
-        }
-        read_all(&store, &ctx, None, 4).await;
-        let tries = Arc::new(AtomicI64::new(0));
-        let copier: Arc<dyn Consumer> = Arc::new(Copier { tries: tries.clone() });
-        let (first, second) = (new_id(), new_id());
-        let mut rounds = 0;
-        while texts(&store, &ctx).await.len() < 3 {
-            store.consume(&copier, first).await.expect("consumed");
-            rounds += 1;
-            assert!(rounds < 100, "never done");
-        }
-        assert_eq!(texts(&store, &ctx).await, ["0", "1", "3"]);
-        assert_eq!(tries.load(Ordering::Relaxed), MAX_ATTEMPTS);
-        assert_eq!(store.consume(&copier, second).await.expect("held"), 0);
-        assert_eq!(store.consume(&copier, first).await.expect("done"), 0);
-        let notes = store.read(&ctx, |tx| async move { tx.find::<note::Entity>().rows(&tx).await }).await;
-        assert_eq!(notes.expect("read").len(), 3);
-    }
-}
-
-struct Copier {
-    tries: Arc<AtomicI64>,
-}
-
-#[async_trait]
-impl Consumer for Copier {
-    fn name(&self) -> &'static str {
-        "copier"
-    }
-
-    fn filter(&self) -> EventFilter {
-        EventFilter {
-            kinds: vec!["note.added".into()],
-            subject: None,
-            ..EventFilter::default()
-        }
-    }
-
-    async fn handle(&self, tx: &Tx, event: &Event) -> Result<()> {
-        let number = event.data["number"].as_i64().unwrap_or(-1);
-        add_note(tx, &number.to_string()).await?;
-        if number == 2 {
-            self.tries.fetch_add(1, Ordering::Relaxed);
-            return Err(Error::conflict("poison", "this one never works"));
-        }
-        Ok(())
     }
 }

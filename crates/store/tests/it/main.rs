@@ -1,10 +1,15 @@
 //! The store on both databases.
 
+mod cache;
 mod chain;
 mod direct;
 mod events;
 mod load;
+#[macro_use]
+mod groups;
+mod model;
 mod schema;
+mod streams;
 mod tenancy;
 mod transactions;
 

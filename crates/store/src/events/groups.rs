@@ -1,0 +1,236 @@
+//! Where consumer groups stand: a durable cursor under a lease, on the database's clock.
+
+use super::cursor::Cursor;
+use super::entity::{dead_letter, group, groups, mark};
+use super::read::{self, EventFilter};
+use crate::scoped::Scoped;
+use crate::store::Store;
+use crate::tx::Tx;
+use chrono::{DateTime, Duration, Utc};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use std::str::FromStr;
+use synapscale_core::{Ctx, Error, Result};
+use uuid::Uuid;
+
+/// How long a consumer holds its group without a sign of life.
+pub(crate) const LEASE: Duration = Duration::seconds(30);
+/// Waiting events are counted up to this number.
+pub const MAX_WAITING: u32 = 10_000;
+
+/// A group that this process holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    /// Everything up to here is settled.
+    pub cursor: Cursor,
+    /// Raised by each new holder; every write of a holder is guarded by it.
+    pub lease_epoch: i64,
+}
+
+/// Where a group stands, as one workspace sees it; as an elevated context sees it, over all of them.
+#[derive(Clone, Debug)]
+pub struct GroupStatus {
+    /// The group's name.
+    pub name: String,
+    /// Everything up to here is settled.
+    pub cursor: String,
+    /// Whether somebody holds the group at present.
+    pub held: bool,
+    /// Events that wait for it, counted up to [`MAX_WAITING`].
+    pub waiting: u64,
+    /// When the oldest of them happened.
+    pub oldest_waiting: Option<DateTime<Utc>>,
+    /// Events that it gave up.
+    pub dead_letters: u64,
+}
+
+impl Store {
+    /// Takes or renews the group's lease for `owner`. None while somebody else holds it.
+    pub(crate) async fn claim_group(&self, name: &'static str, owner: Uuid) -> Result<Option<Held>> {
+        let head = self.event_start()?;
+        let ctx = Ctx::system(self.clock().clone());
+        // Most looks find the lease young: they need no write.
+        let young = self.read(&ctx, |tx| async move { still_held(&tx, name, owner).await });
+        if let Some(held) = young.await? {
+            return Ok(Some(held));
+        }
+        self.write(&ctx, |tx| async move { claim(&tx, name, owner, head).await })
+            .await
+    }
+
+    fn event_start(&self) -> Result<Cursor> {
+        Ok(Cursor {
+            log: super::identity(self)?.id,
+            position: Default::default(),
+        })
+    }
+
+    /// Gives the lease up, so that another process need not wait until it runs out.
+    pub(crate) async fn release_group(&self, name: &'static str, owner: Uuid) -> Result<()> {
+        let ctx = Ctx::system(self.clock().clone());
+        self.write(&ctx, |tx| async move {
+            let update = tx
+                .update_as_system::<group::Entity>()?
+                .col_expr(group::Column::LeaseUntil, Expr::val(None::<DateTime<Utc>>))
+                .filter(group::Column::Name.eq(name))
+                .filter(group::Column::Owner.eq(owner));
+            tx.run_update(update).await.map(drop)
+        })
+        .await
+    }
+
+    /// Everything up to `cursor` is settled.
+    pub(crate) async fn advance(&self, name: &'static str, cursor: Cursor, lease_epoch: i64) -> Result<()> {
+        let ctx = Ctx::system(self.clock().clone());
+        self.write(&ctx, |tx| async move {
+            tx.lock_globally(&lock_key(name)).await?;
+            let update = tx
+                .update_as_system::<group::Entity>()?
+                .col_expr(group::Column::Cursor, Expr::val(cursor.to_string()))
+                .filter(group::Column::Name.eq(name))
+                .filter(group::Column::LeaseEpoch.eq(lease_epoch));
+            if tx.run_update(update).await? != 1 {
+                return Err(lease_lost(name));
+            }
+            // What was handled is behind the cursor now, which keeps it from coming again. Failures still count.
+            let marks = tx
+                .delete_as_system::<mark::Entity>()?
+                .filter(mark::Column::Consumer.eq(name))
+                .filter(mark::Column::Attempts.eq(0));
+            tx.run_delete(marks).await.map(|_| ())
+        })
+        .await
+    }
+
+    /// Where the oldest group stands: what lies before it nobody waits for. None when there is no group.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn oldest_group(&self) -> Result<Option<Cursor>> {
+        let ctx = Ctx::system(self.clock().clone());
+        let rows = self
+            .read(&ctx, |tx| async move { groups().rows(&tx).await })
+            .await?;
+        let mut oldest: Option<Cursor> = None;
+        for row in rows {
+            let cursor = Cursor::from_str(&row.cursor)?;
+            if oldest.is_none_or(|known| cursor.position < known.position) {
+                oldest = Some(cursor);
+            }
+        }
+        Ok(oldest)
+    }
+}
+
+impl Tx {
+    /// All consumer groups by name, with what waits for them and what they gave up: of this workspace, or of all of them
+    /// under an elevated context.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn consumer_groups(&self) -> Result<Vec<GroupStatus>> {
+        let now = self.now().await?;
+        let rows = groups().order_by_asc(group::Column::Name).rows(self).await?;
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            let cursor = Cursor::from_str(&row.cursor)?;
+            let (waiting, oldest_waiting) =
+                read::waiting(self, &cursor, &EventFilter::default(), MAX_WAITING).await?;
+            all.push(GroupStatus {
+                dead_letters: self.dead_letters_of(&row.name).await?,
+                held: row.lease_until.is_some_and(|until| until > now),
+                name: row.name,
+                cursor: row.cursor,
+                waiting,
+                oldest_waiting,
+            });
+        }
+        Ok(all)
+    }
+
+    async fn dead_letters_of(&self, group: &str) -> Result<u64> {
+        use crate::errors::IntoCore;
+        use synapscale_core::Privilege;
+        let query = match self.ctx().privilege() {
+            Privilege::Tenant => self.find::<dead_letter::Entity>(),
+            Privilege::System => self.find_as_system::<dead_letter::Entity>()?,
+        };
+        query
+            .filter(dead_letter::Column::Consumer.eq(group))
+            .count(self)
+            .await
+            .map_err(IntoCore::into_core)
+    }
+}
+
+/// The group, if its lease is `owner`'s and far from its end.
+async fn still_held(tx: &Tx, name: &str, owner: Uuid) -> Result<Option<Held>> {
+    let Some(row) = group_row(tx, name).await? else {
+        return Ok(None);
+    };
+    let young = tx.now().await? + LEASE / 2;
+    match row.owner == Some(owner) && row.lease_until.is_some_and(|until| until > young) {
+        true => held(&row).map(Some),
+        false => Ok(None),
+    }
+}
+
+async fn claim(tx: &Tx, name: &str, owner: Uuid, start: Cursor) -> Result<Option<Held>> {
+    tx.lock_globally(&lock_key(name)).await?;
+    let now = tx.now().await?;
+    let Some(mut row) = group_row(tx, name).await? else {
+        let row = group::Model {
+            name: name.to_owned(),
+            cursor: start.to_string(),
+            owner: Some(owner),
+            lease_epoch: 1,
+            lease_until: Some(now + LEASE),
+        };
+        tx.insert_as_system::<group::Entity>(row.clone()).await?;
+        return held(&row).map(Some);
+    };
+    let mine = row.owner == Some(owner);
+    if !mine && row.lease_until.is_some_and(|until| until > now) {
+        return Ok(None);
+    }
+    row.lease_epoch += i64::from(!mine);
+    let update = tx
+        .update_as_system::<group::Entity>()?
+        .col_expr(group::Column::Owner, Expr::val(owner))
+        .col_expr(group::Column::LeaseEpoch, Expr::val(row.lease_epoch))
+        .col_expr(group::Column::LeaseUntil, Expr::val(now + LEASE))
+        .filter(group::Column::Name.eq(name));
+    tx.run_update(update).await?;
+    held(&row).map(Some)
+}
+
+fn held(row: &group::Model) -> Result<Held> {
+    Ok(Held {
+        cursor: Cursor::from_str(&row.cursor)?,
+        lease_epoch: row.lease_epoch,
+    })
+}
+
+async fn group_row(tx: &Tx, name: &str) -> Result<Option<group::Model>> {
+    groups().filter(group::Column::Name.eq(name)).row(tx).await
+}
+
+fn lock_key(name: &str) -> String {
+    format!("consumer/{name}")
+}
+
+fn lease_lost(name: &str) -> Error {
+    Error::conflict(
+        "lease_lost",
+        format!("Another process took over the consumer `{name}`."),
+    )
+}
+
+/// Refuses a consumer whose lease was taken over in the meantime; until the transaction ends nobody takes it.
+pub(crate) async fn guard(tx: &Tx, name: &str, lease_epoch: i64) -> Result<()> {
+    tx.lock_globally(&lock_key(name)).await?;
+    match group_row(tx, name).await? {
+        Some(row) if row.lease_epoch == lease_epoch => Ok(()),
+        _ => Err(lease_lost(name)),
+    }
+}
