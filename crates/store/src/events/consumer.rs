@@ -27,6 +27,8 @@ const BATCH: u32 = 100;
 const TURN: Duration = Duration::from_secs(10);
 /// Most time for one event; shorter than the lease.
 const HANDLE_WITHIN: Duration = Duration::from_secs(8);
+/// How far a group may be ahead of what the database says of it, by events that it only passed over.
+const UNTOLD: Duration = Duration::from_secs(3);
 /// Longest error kept with a failure, in characters.
 const MAX_ERROR_CHARS: usize = 1000;
 
@@ -78,6 +80,10 @@ pub struct Group {
     consumer: Arc<dyn Consumer>,
     owner: Uuid,
     reader: Option<Reader>,
+    /// The lease under which the group came this far, and where; what the database says may lie behind.
+    passed: Option<(i64, Cursor)>,
+    /// When the database was told last.
+    written: Instant,
 }
 
 impl Group {
@@ -92,6 +98,8 @@ impl Group {
             store: store.clone(),
             consumer,
             owner,
+            passed: None,
+            written: Instant::now(),
         })
     }
 
@@ -105,10 +113,19 @@ impl Group {
     /// # Errors
     /// `lease_lost` when another process took the group over; a failing event is no error here.
     pub async fn turn(&mut self, patience: Duration) -> Result<Turn> {
-        let Some(held) = self.store.claim_group(self.name(), self.owner).await? else {
+        let Some(mut held) = self.store.claim_group(self.name(), self.owner).await? else {
             return Ok(Turn::default());
         };
         let lease = held.lease_epoch;
+        if let Some((under, passed)) = self.passed
+            && under == lease
+            && passed.position > held.cursor.position
+        {
+            held.cursor = passed;
+            if self.written.elapsed() > UNTOLD {
+                self.tell(passed, lease).await?;
+            }
+        }
         let replayed = self.store.replay_letters(&self.consumer, lease).await?;
         let (waiting, waited) = match self.streamed(&held, patience).await {
             Some(waiting) if !waiting.events.is_empty() || waiting.then != held.cursor => (waiting, true),
@@ -187,10 +204,26 @@ impl Group {
             reached = waiting.then;
         }
         if reached.position > held.cursor.position {
-            self.store.advance(self.name(), reached, held.lease_epoch).await?;
-            self.acknowledge(&reached).await;
+            self.pass(held.lease_epoch, reached, done > 0).await?;
         }
         outcome
+    }
+
+    /// Everything up to `reached` is settled. The database is told at once of what had an effect; events that were only
+    /// passed over are not worth a write each.
+    async fn pass(&mut self, lease_epoch: i64, reached: Cursor, effects: bool) -> Result<()> {
+        self.passed = Some((lease_epoch, reached));
+        if effects || self.written.elapsed() > UNTOLD {
+            self.tell(reached, lease_epoch).await?;
+        }
+        self.acknowledge(&reached).await;
+        Ok(())
+    }
+
+    async fn tell(&mut self, reached: Cursor, lease_epoch: i64) -> Result<()> {
+        self.store.advance(self.name(), reached, lease_epoch).await?;
+        self.written = Instant::now();
+        Ok(())
     }
 
     /// The database's row is what counts; the stream of dead letters is for others to read.
