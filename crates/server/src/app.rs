@@ -56,7 +56,7 @@ const MCP_CORE: &[&str] = &[
 const MCP_TOOLSETS: &[Toolset] = &[
     Toolset {
         name: "work",
-        nouns: &["projects", "tasks", "patches"],
+        nouns: &["projects", "tasks", "patches", "comments", "time", "timers", "trash"],
     },
     Toolset {
         name: "flows",

@@ -2,7 +2,7 @@
 
 use crate::dialect::{self, Backend, ddl};
 use crate::errors::IntoCore;
-use crate::schema::{Column, Table};
+use crate::schema::{Column, Index, Table};
 use crate::store::Store;
 use crate::{blobs, events};
 use chrono::{DateTime, Utc};
@@ -12,6 +12,7 @@ use synapscale_core::{Error, Result};
 enum Step {
     Create(Box<Table>),
     AddColumn(&'static str, Box<Column>),
+    AddIndex(&'static str, Box<Index>),
 }
 
 /// One migration: a name that sorts after its elders' and steps that can be undone.
@@ -42,12 +43,19 @@ impl Migration {
         self
     }
 
+    /// Adds an index to a table of tenants that stands; undone by taking it away.
+    pub fn add_index(mut self, table: &'static str, index: Index) -> Self {
+        self.steps.push(Step::AddIndex(table, Box::new(index)));
+        self
+    }
+
     fn up(&self, backend: Backend) -> Vec<String> {
         self.steps
             .iter()
             .flat_map(|step| match step {
                 Step::Create(table) => ddl::create(backend, table),
                 Step::AddColumn(table, column) => vec![ddl::add_column(backend, table, column)],
+                Step::AddIndex(table, index) => ddl::add_index(backend, table, index),
             })
             .collect()
     }
@@ -59,6 +67,7 @@ impl Migration {
             .flat_map(|step| match step {
                 Step::Create(table) => ddl::drop(backend, table),
                 Step::AddColumn(table, column) => vec![ddl::drop_column(table, column.name)],
+                Step::AddIndex(_, index) => vec![ddl::drop_index(index)],
             })
             .collect()
     }

@@ -110,6 +110,8 @@ soft_entity!(task, "tasks", {
     #[sea_orm(column_type = "JsonBinary")]
     integration_ids: Json,
     depth: i64,
+    blockers: i64,
+    archived_at: Option<DateTimeUtc>,
 });
 
 /// An applied patch set with what undoes it.

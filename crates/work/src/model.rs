@@ -69,6 +69,19 @@ words! {
     }
 }
 
+/// What a list does with tasks in the archive, and with those of archived projects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Archived {
+    /// Leaves them out.
+    #[default]
+    Hidden,
+    /// Shows them beside the others.
+    Included,
+    /// Shows nothing else.
+    Only,
+}
+
 words! {
     /// How much it matters.
     Priority, default Medium {
@@ -155,6 +168,10 @@ pub struct Task {
     pub integration_ids: Value,
     /// How many tasks it is below, 0 to 5.
     pub depth: i64,
+    /// Whether a task that it waits for is neither done nor cancelled.
+    pub blocked: bool,
+    /// When it was put into the archive; null while it is in sight.
+    pub archived_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it changed last.
@@ -166,6 +183,16 @@ pub struct Task {
     /// When it was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
+}
+
+impl Task {
+    /// The row with whether it waits for an open one, which other rows tell.
+    pub(crate) fn seen((row, blocked): (task::Model, bool)) -> Self {
+        Task {
+            blocked,
+            ..Task::from(row)
+        }
+    }
 }
 
 /// A task with those below it.
@@ -227,6 +254,8 @@ impl From<task::Model> for Task {
             metadata: row.metadata,
             integration_ids: row.integration_ids,
             depth: row.depth,
+            blocked: false,
+            archived_at: row.archived_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
             created_by: row.created_by,

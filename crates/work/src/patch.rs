@@ -66,6 +66,9 @@ pub struct TaskBody {
     /// Its ids elsewhere, by system.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub integration_ids: Patch<BTreeMap<String, String>>,
+    /// Whether it is in the archive: this task alone, not those below it.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub archived: Patch<bool>,
 }
 
 /// Fields of a project to be set; what is absent stays.
@@ -120,12 +123,37 @@ pub struct TaskPatch {
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     #[schemars(length(max = 70))]
     pub parent_id: Patch<String>,
+    /// Tasks that it waits for from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 70)))]
+    pub add_blocked_by: Vec<String>,
+    /// Tasks that it waits for no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 70)))]
+    pub remove_blocked_by: Vec<String>,
     /// The fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<TaskBody>,
     /// The revision that is to be changed; another one refuses the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_revision: Option<i64>,
+}
+
+impl TaskPatch {
+    /// A patch of a task with nothing in it yet.
+    pub(crate) fn of(op: Op, id: Option<Uuid>) -> Self {
+        TaskPatch {
+            op,
+            task_id: id.map(|id| id.to_string()),
+            temp_id: None,
+            project_id: None,
+            parent_id: Patch::Absent,
+            add_blocked_by: Vec::new(),
+            remove_blocked_by: Vec::new(),
+            body: None,
+            expected_revision: None,
+        }
+    }
 }
 
 /// One change of a project.

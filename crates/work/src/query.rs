@@ -1,7 +1,8 @@
 //! Reading: rows by id and group, trees by one recursive query, lists by filters and a stable order.
 
 use crate::entity::{patch_set, project, task};
-use crate::model::{Project, Task, TaskNode};
+use crate::links;
+use crate::model::{Archived, Project, ProjectStatus, Task, TaskNode};
 use crate::ops::{ListProjects, ListTasks};
 use crate::sort::{Key, Sort};
 use std::collections::HashMap;
@@ -62,13 +63,21 @@ pub(crate) async fn projects_of_group(tx: &Tx, group: Uuid) -> Result<Vec<projec
         .await
 }
 
-/// The rows of a query for whole tasks.
-async fn in_order(tx: &Tx, query: Select<task::Entity>) -> Result<Vec<task::Model>> {
-    tx.query_by(&QueryTrait::into_query(query), task::Model::in_order)
-        .await
+/// A task and whether it waits for an open one.
+pub(crate) type Seen = (task::Model, bool);
+
+/// The rows of a query for whole tasks, each with whether it is blocked.
+async fn seen(tx: &Tx, mut query: SelectStatement) -> Result<Vec<Seen>> {
+    query.expr(links::blocked_column(tx));
+    let last = task::Column::iter().count();
+    tx.query_by(&query, |row| {
+        let blocked: i64 = row.try_get_by_index(last)?;
+        Ok((task::Model::in_order(row)?, blocked == 1))
+    })
+    .await
 }
 
-fn whole(rows: Vec<task::Model>) -> Result<Vec<task::Model>> {
+fn whole<T>(rows: Vec<T>) -> Result<Vec<T>> {
     match rows.len() as u64 > MAX_TREE {
         true => Err(Error::too_large("tree", format!("{MAX_TREE} tasks"))),
         false => Ok(rows),
@@ -83,17 +92,20 @@ pub(crate) async fn subtree(tx: &Tx, root: Uuid) -> Result<Vec<task::Model>> {
     )
 }
 
-fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
+/// Only living tasks of this tenant.
+fn live(tx: &Tx, query: &mut SelectStatement) {
+    query
+        .and_where(Expr::col((task::Entity, task::Column::TenantId)).eq(tx.tenant_value()))
+        .and_where(Expr::col((task::Entity, task::Column::DeletedAt)).is_null());
+}
+
+/// A walk over the living task and all living ones below it: the name of a table of their ids, in the column `id`.
+pub(crate) fn walk_down(tx: &Tx, root: Uuid) -> (Alias, WithClause) {
     let tree = Alias::new("tree");
     let id = Alias::new("id");
-    let live = |query: &mut SelectStatement| {
-        query
-            .and_where(Expr::col((task::Entity, task::Column::TenantId)).eq(tx.tenant_value()))
-            .and_where(Expr::col((task::Entity, task::Column::DeletedAt)).is_null());
-    };
     let mut first = Query::select();
     first.column((task::Entity, task::Column::Id)).from(task::Entity);
-    live(&mut first);
+    live(tx, &mut first);
     first.and_where(Expr::col((task::Entity, task::Column::Id)).eq(root));
     // CROSS JOIN keeps SQLite to this order: a walk from the tree into the index, never over all tasks.
     let mut below = Query::select();
@@ -102,20 +114,30 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
         .from(tree.clone())
         .cross_join(task::Entity)
         .and_where(Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())));
-    live(&mut below);
+    live(tx, &mut below);
     // Distinct: the walk ends even if the rows should ever form a circle.
     let mut walk = CommonTableExpression::new();
     walk.table_name(tree.clone())
-        .column(id.clone())
+        .column(id)
         .query(first.union(UnionType::Distinct, below).to_owned());
     let mut clause = WithClause::new();
     clause.recursive(true).cte(walk);
+    (tree, clause)
+}
+
+/// As [`subtree`], each with whether it is blocked.
+pub(crate) async fn seen_subtree(tx: &Tx, root: Uuid) -> Result<Vec<Seen>> {
+    whole(seen(tx, subtree_query(tx, root)).await?)
+}
+
+fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
+    let (tree, clause) = walk_down(tx, root);
     let mut rows = Query::select();
     rows.columns(task::Column::iter().map(|column| (task::Entity, column)))
         .from(tree.clone())
         .cross_join(task::Entity)
-        .and_where(Expr::col((task::Entity, task::Column::Id)).equals((tree, id)));
-    live(&mut rows);
+        .and_where(Expr::col((task::Entity, task::Column::Id)).equals((tree, Alias::new("id"))));
+    live(tx, &mut rows);
     rows.order_by((task::Entity, task::Column::Depth), Order::Asc)
         .order_by((task::Entity, task::Column::CreatedAt), Order::Asc)
         .order_by((task::Entity, task::Column::Id), Order::Asc)
@@ -125,15 +147,15 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
 }
 
 /// Rows, parents before children, as trees. The roots are those whose parent is not among them.
-pub(crate) fn nest(rows: Vec<task::Model>) -> Vec<TaskNode> {
+pub(crate) fn nest(rows: Vec<Seen>) -> Vec<TaskNode> {
     let mut slots: Vec<Option<TaskNode>> = Vec::with_capacity(rows.len());
     let mut index: HashMap<Uuid, usize> = HashMap::with_capacity(rows.len());
     let mut parents: Vec<Option<usize>> = Vec::with_capacity(rows.len());
     for (place, row) in rows.into_iter().enumerate() {
-        index.insert(row.id, place);
-        parents.push(row.parent_id.and_then(|parent| index.get(&parent).copied()));
+        index.insert(row.0.id, place);
+        parents.push(row.0.parent_id.and_then(|parent| index.get(&parent).copied()));
         slots.push(Some(TaskNode {
-            task: Task::from(row),
+            task: Task::seen(row),
             children: Vec::new(),
         }));
     }
@@ -154,15 +176,18 @@ pub(crate) fn nest(rows: Vec<task::Model>) -> Vec<TaskNode> {
 }
 
 /// All living tasks of a project, parents before children.
-pub(crate) async fn project_tree(tx: &Tx, id: Uuid) -> Result<Vec<TaskNode>> {
-    let query = tx
+pub(crate) async fn project_tree(tx: &Tx, id: Uuid, archived: bool) -> Result<Vec<TaskNode>> {
+    let mut query = tx
         .find_live::<task::Entity>()
         .filter(task::Column::ProjectId.eq(id))
         .order_by_asc(task::Column::Depth)
         .order_by_asc(task::Column::CreatedAt)
         .order_by_asc(task::Column::Id)
         .limit(MAX_TREE + 1);
-    Ok(nest(whole(in_order(tx, query).await?)?))
+    if !archived {
+        query = query.filter(task::Column::ArchivedAt.is_null());
+    }
+    Ok(nest(whole(seen(tx, QueryTrait::into_query(query)).await?)?))
 }
 
 pub(crate) async fn live_task(tx: &Tx, id: Uuid) -> Result<task::Model> {
@@ -172,6 +197,22 @@ pub(crate) async fn live_task(tx: &Tx, id: Uuid) -> Result<task::Model> {
         .row(tx)
         .await?;
     row.ok_or_else(|| Error::not_found("task"))
+}
+
+/// The living task with whether it is blocked.
+pub(crate) async fn seen_task(tx: &Tx, id: Uuid) -> Result<Task> {
+    let query = tx.find_live::<task::Entity>().filter(task::Column::Id.eq(id));
+    let rows = seen(tx, QueryTrait::into_query(query)).await?;
+    let row = rows.into_iter().next().map(Task::seen);
+    row.ok_or_else(|| Error::not_found("task"))
+}
+
+/// The task, deleted or not.
+pub(crate) async fn task_at(tx: &Tx, id: Uuid) -> Result<Option<task::Model>> {
+    tx.find::<task::Entity>()
+        .filter(task::Column::Id.eq(id))
+        .row(tx)
+        .await
 }
 
 pub(crate) async fn live_project(tx: &Tx, id: Uuid) -> Result<project::Model> {
@@ -267,13 +308,53 @@ const TASK_KEYS: &[Key<task::Column>] = &[
 pub(crate) async fn tasks(tx: &Tx, wanted: &ListTasks) -> Result<Page<Task>> {
     let limit = page::limit(wanted.limit);
     let sort = Sort::parse(wanted.sort.as_deref(), task::Column::Id, TASK_KEYS)?;
-    let query = filtered(tx.find_live::<task::Entity>(), wanted);
+    let query = filtered(tx, wanted);
     let query = sort.page(query, wanted.cursor.as_deref())?;
-    let rows = in_order(tx, query.limit(limit + 1)).await?;
-    Ok(Page::cut(rows, limit, |row| sort.place(row))?.map(Task::from))
+    let rows = seen(tx, QueryTrait::into_query(query.limit(limit + 1))).await?;
+    Ok(Page::cut(rows, limit, |(row, _)| sort.place(row))?.map(Task::seen))
 }
 
-fn filtered(mut query: Select<task::Entity>, wanted: &ListTasks) -> Select<task::Entity> {
+/// What the archive leaves of a list. Who asks for an archived project by its id wants to see it.
+fn archive(tx: &Tx, wanted: &ListTasks) -> Option<Condition> {
+    let named = wanted.project_id.is_some() || wanted.parent_id.is_some();
+    let archived = Query::select()
+        .column((project::Entity, project::Column::Id))
+        .from(project::Entity)
+        .and_where(Expr::col((project::Entity, project::Column::TenantId)).eq(tx.tenant_value()))
+        .and_where(Expr::col((project::Entity, project::Column::Status)).eq(ProjectStatus::Archived.as_str()))
+        .to_owned();
+    let project = Expr::col((task::Entity, task::Column::ProjectId));
+    match wanted.archived.unwrap_or(Archived::Hidden) {
+        Archived::Included => None,
+        Archived::Hidden if named => Some(Condition::all().add(task::Column::ArchivedAt.is_null())),
+        Archived::Hidden => {
+            let hidden = project.in_subquery(archived).not();
+            Some(
+                Condition::all()
+                    .add(task::Column::ArchivedAt.is_null())
+                    .add(hidden),
+            )
+        }
+        Archived::Only => {
+            let hidden = project.in_subquery(archived);
+            Some(
+                Condition::any()
+                    .add(task::Column::ArchivedAt.is_not_null())
+                    .add(hidden),
+            )
+        }
+    }
+}
+
+fn filtered(tx: &Tx, wanted: &ListTasks) -> Select<task::Entity> {
+    let mut query = tx.find_live::<task::Entity>();
+    if let Some(blocked) = wanted.blocked {
+        let waits = links::is_blocked(tx);
+        query = query.filter(if blocked { waits } else { waits.not() });
+    }
+    if let Some(condition) = archive(tx, wanted) {
+        query = query.filter(condition);
+    }
     if let Some(id) = wanted.project_id {
         query = query.filter(task::Column::ProjectId.eq(id));
     }

@@ -36,30 +36,11 @@ pub(crate) fn create(backend: Backend, table: &Table) -> Vec<String> {
 /// SQLite without statistics takes a tenant for ten rows and walks all of them where an index would find a few. Until
 /// somebody runs ANALYZE it is told what to expect: many rows, some tenants, narrower with each further column.
 fn expected_statistics(table: &Table) -> Vec<String> {
-    let stat = |columns: usize, across: bool, unique: bool| {
-        let first = usize::from(table.has_tenant() && !across);
-        let widths = (0..columns).map(|column| match column {
-            last if unique && last + 1 == columns => "1",
-            tenant if tenant < first => "100000",
-            next if next == first => "50",
-            _ => "5",
-        });
-        format!("1000000 {}", widths.collect::<Vec<_>>().join(" "))
-    };
-    let key = table.key.len() + usize::from(table.has_tenant());
-    let mut rows = vec![format!(
-        "('{0}', '{0}', '{1}')",
-        table.name,
-        stat(key, false, true)
-    )];
+    let tenant = usize::from(table.has_tenant());
+    let key = expected_widths(table.key.len() + tenant, tenant, true);
+    let mut rows = vec![format!("('{0}', '{0}', '{key}')", table.name)];
     for index in &table.indexes {
-        let columns = index.columns.len() + usize::from(table.has_tenant() && !index.across);
-        rows.push(format!(
-            "('{}', '{}', '{}')",
-            table.name,
-            index.name,
-            stat(columns, index.across, index.unique)
-        ));
+        rows.push(expected_of(table.name, index, table.has_tenant()));
     }
     vec![
         // Makes the table of statistics if there is none yet.
@@ -71,6 +52,42 @@ fn expected_statistics(table: &Table) -> Vec<String> {
         ),
         "ANALYZE sqlite_schema".to_owned(),
     ]
+}
+
+/// What SQLite is to expect of an index: how many rows share its first column, its first two, and so on.
+fn expected_widths(columns: usize, tenant: usize, unique: bool) -> String {
+    let widths = (0..columns).map(|column| match column {
+        last if unique && last + 1 == columns => "1",
+        first if first < tenant => "100000",
+        next if next == tenant => "50",
+        _ => "5",
+    });
+    format!("1000000 {}", widths.collect::<Vec<_>>().join(" "))
+}
+
+fn expected_of(table: &str, index: &Index, has_tenant: bool) -> String {
+    let tenant = usize::from(has_tenant && !index.across);
+    let widths = expected_widths(index.columns.len() + tenant, tenant, index.unique);
+    format!("('{table}', '{}', '{widths}')", index.name)
+}
+
+/// The statements that add `index` to a tenants' table that stands.
+pub(crate) fn add_index(backend: Backend, table: &'static str, index: &Index) -> Vec<String> {
+    let described = Table::tenant(table, []);
+    let mut out = vec![create_index(&described, index)];
+    if backend == Backend::Sqlite {
+        out.push(format!(
+            "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES {}",
+            expected_of(table, index, true)
+        ));
+        out.push("ANALYZE sqlite_schema".to_owned());
+    }
+    out
+}
+
+/// The statement that takes an index away.
+pub(crate) fn drop_index(index: &Index) -> String {
+    format!("DROP INDEX {}", index.name)
 }
 
 /// The statements that take `table` away.

@@ -1,7 +1,7 @@
 //! Inputs and outputs of the operations.
 
 use crate::entity::patch_set;
-use crate::model::{Priority, Project, ProjectStatus, TaskNode, TaskStatus};
+use crate::model::{Archived, Priority, Project, ProjectStatus, TaskNode, TaskStatus};
 use crate::patch::{ProjectBody, RowChange, TaskBody};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -26,6 +26,17 @@ macro_rules! by_id {
 by_id!(ProjectId, project_id);
 by_id!(TaskId, task_id);
 by_id!(PatchSetId, patch_set_id);
+
+/// Whose tasks to return.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TreeOf {
+    /// The project.
+    pub project_id: Uuid,
+    /// Whether tasks in the archive are shown too.
+    #[serde(default)]
+    pub archived: bool,
+}
 
 /// Declares an input that names a row, and what it turns into as a patch's body. Flattening is not allowed in inputs.
 macro_rules! with_body {
@@ -79,6 +90,8 @@ macro_rules! task_input {
                 metadata: Map<String, Value>,
                 /// Its ids elsewhere, by system.
                 integration_ids: BTreeMap<String, String>,
+                /// Whether it is in the archive: this task alone, not those below it.
+                archived: bool,
             }
         }
     };
@@ -187,6 +200,10 @@ pub(crate) struct ListTasks {
     /// With this tag.
     #[schemars(length(max = 64))]
     pub tag: Option<String>,
+    /// What to do with tasks in the archive; they are left out unless asked for.
+    pub archived: Option<Archived>,
+    /// Whether a task that it waits for is open.
+    pub blocked: Option<bool>,
     /// Due before this time.
     pub due_before: Option<DateTime<Utc>>,
     /// Due after this time.

@@ -7,6 +7,7 @@ pub(crate) use inputs::{ListProjects, ListTasks};
 use inputs::*;
 
 use crate::apply::{apply, describe, write};
+use crate::links::Pair;
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, ProjectPatch, TaskPatch};
 use crate::plan::{Plan, Sequence};
@@ -48,6 +49,7 @@ fn own_pointers(error: Error, creates: bool) -> Error {
             "/task_patches/0/task_id" => return Error::not_found("task"),
             "/project_patches/0/project_id" => return Error::not_found("project"),
             "/task_patches/0/project_id" if creates => return Error::not_found("project"),
+            "/task_patches/0/remove_blocked_by/0" => return Error::not_found("dependency"),
             _ => {}
         }
     }
@@ -56,7 +58,10 @@ fn own_pointers(error: Error, creates: bool) -> Error {
             .pointer
             .trim_start_matches("/task_patches/0")
             .trim_start_matches("/project_patches/0");
-        field.pointer = short.trim_start_matches("/body").to_owned();
+        field.pointer = match short {
+            "/add_blocked_by" | "/add_blocked_by/0" => "/blocker_id".to_owned(),
+            _ => short.trim_start_matches("/body").to_owned(),
+        };
     }
     Error::invalid_fields(fields)
         .with_kind(error.kind())
@@ -65,13 +70,8 @@ fn own_pointers(error: Error, creates: bool) -> Error {
 
 fn task_patch(op: Op, id: Uuid, envelope: &Envelope) -> TaskPatch {
     TaskPatch {
-        op,
-        task_id: Some(id.to_string()),
-        temp_id: None,
-        project_id: None,
-        parent_id: Patch::Absent,
-        body: None,
         expected_revision: envelope.expected_revision,
+        ..TaskPatch::of(op, Some(id))
     }
 }
 
@@ -105,6 +105,19 @@ fn only_task(result: PatchResult, id: Option<Uuid>) -> Result<Outcome<Task>> {
         .into_iter()
         .find(|task| id.is_none_or(|id| task.id == id));
     found.map(Outcome::Done).ok_or_else(|| Error::not_found("task"))
+}
+
+/// Makes a task wait for another, or no more.
+pub(crate) async fn block(tx: &Tx, pair: &Pair, envelope: &Envelope, waits: bool) -> Result<Task> {
+    let mut patch = task_patch(Op::Update, pair.task_id, envelope);
+    let blocker = vec![pair.blocker_id.to_string()];
+    match waits {
+        true => patch.add_blocked_by = blocker,
+        false => patch.remove_blocked_by = blocker,
+    }
+    let result = once(tx, of_task(patch)).await?;
+    let found = result.tasks.into_iter().find(|task| task.id == pair.task_id);
+    found.ok_or_else(|| Error::not_found("task"))
 }
 
 fn only_project(result: PatchResult) -> Result<Outcome<Project>> {
@@ -193,12 +206,12 @@ fn projects() -> Vec<Operation> {
                 }))
             }),
         Operation::read("projects.tree", "Get a project's tasks as trees")
-            .about("Returns a project with all its tasks, nested.")
+            .about("Returns a project with all its tasks, nested; those in the archive when asked for.")
             .permission("tasks:read")
             .rest(Method::GET, "/projects/{project_id}/tree")
-            .handle(|tx: Tx, input: Arc<ProjectId>| async move {
+            .handle(|tx: Tx, input: Arc<TreeOf>| async move {
                 let project = query::live_project(&tx, input.project_id).await?;
-                let tasks = query::project_tree(&tx, input.project_id).await?;
+                let tasks = query::project_tree(&tx, input.project_id, input.archived).await?;
                 Ok(ProjectTree {
                     project: project.into(),
                     tasks,
@@ -217,7 +230,7 @@ fn tasks() -> Vec<Operation> {
             .rest(Method::GET, "/tasks/{task_id}")
             .revisioned()
             .handle(|tx: Tx, input: Arc<TaskId>| async move {
-                query::live_task(&tx, input.task_id).await.map(Task::from)
+                query::seen_task(&tx, input.task_id).await
             }),
         Operation::read("tasks.list", "List tasks")
             .about("Lists tasks by project, parent, status, priority, assignee, tag, due date or text, sorted as asked.")
@@ -232,7 +245,7 @@ fn tasks() -> Vec<Operation> {
             .rest(Method::GET, "/tasks/{task_id}/tree")
             .revisioned()
             .handle(|tx: Tx, input: Arc<TaskId>| async move {
-                let trees = query::nest(query::subtree(&tx, input.task_id).await?);
+                let trees = query::nest(query::seen_subtree(&tx, input.task_id).await?);
                 trees.into_iter().next().ok_or_else(|| Error::not_found("task"))
             }),
     ]);
@@ -247,8 +260,7 @@ fn changing_tasks() -> Vec<Operation> {
             .rest(Method::POST, "/projects/{project_id}/tasks")
             .revisioned()
             .handle(|tx: Tx, input: Arc<CreateTask>| async move {
-                let mut patch = task_patch(Op::Create, Uuid::nil(), &Envelope::default());
-                patch.task_id = None;
+                let mut patch = TaskPatch::of(Op::Create, None);
                 patch.project_id = Some(input.project_id.to_string());
                 patch.parent_id = input
                     .parent_id
@@ -322,7 +334,7 @@ fn patches() -> Vec<Operation> {
             .rest(Method::POST, "/patches")
             .previewed_by("patches.preview")
             .handle(|tx: Tx, input: Arc<PatchSet>| async move {
-                apply(&tx, &input).await.map(Outcome::Done)
+                apply(&tx, &input, Sequence::Given).await.map(Outcome::Done)
             }),
         Operation::write("patches.undo", "Undo a patch set")
             .about("Undoes an applied patch set, unless what it changed was changed since. Undo the undo to redo.")

@@ -26,6 +26,8 @@ impl Plan {
                 ("body", hides && patch.body.is_some()),
                 ("project_id", hides && patch.project_id.is_some()),
                 ("parent_id", hides && !patch.parent_id.is_absent()),
+                ("add_blocked_by", hides && !patch.add_blocked_by.is_empty()),
+                ("remove_blocked_by", hides && !patch.remove_blocked_by.is_empty()),
             ],
         );
         let pointer = format!("{at}/task_id");
@@ -149,6 +151,8 @@ impl Plan {
             metadata: json!({}),
             integration_ids: json!({}),
             depth,
+            blockers: 0,
+            archived_at: None,
             created_at: self.now,
             updated_at: self.now,
             created_by: self.by.clone(),
@@ -174,6 +178,7 @@ impl Plan {
             },
         );
         self.created.push(id);
+        self.relink(at, id, patch);
     }
 
     fn set_task(&mut self, at: &str, row: &mut task::Model, body: &TaskBody) {
@@ -228,6 +233,20 @@ impl Plan {
             &mut row.integration_ids,
             |ids| json!(ids),
         );
+        let (now, mut archived) = (self.now, row.archived_at.is_some());
+        required(
+            &mut faults,
+            &at_body,
+            "archived",
+            &body.archived,
+            &mut archived,
+            |mark| *mark,
+        );
+        row.archived_at = match (row.archived_at, archived) {
+            (None, true) => Some(now),
+            (at, true) => at,
+            (_, false) => None,
+        };
         self.faults.extend(faults);
         let metadata = row.metadata.clone();
         self.metadata(at, &metadata);
@@ -235,11 +254,11 @@ impl Plan {
 
     async fn update_task(&mut self, tx: &Tx, at: &str, id: Uuid, patch: &TaskPatch) -> Result<()> {
         let moves = patch.project_id.is_some() || !patch.parent_id.is_absent();
-        if patch.body.is_none() && !moves {
+        if patch.body.is_none() && !moves && !Self::relinks(patch) {
             self.fault(
                 format!("{at}/body"),
                 "required",
-                "An update needs a body, a parent or a project.",
+                "An update needs a body, a parent, a project or dependencies.",
             );
             return Ok(());
         }
@@ -254,6 +273,7 @@ impl Plan {
         }
         row.touch(Op::Update, self.now);
         self.tasks.insert(id, row);
+        self.relink(at, id, patch);
         Ok(())
     }
 
