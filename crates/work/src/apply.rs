@@ -6,7 +6,7 @@ use crate::links::link;
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, RowChange};
 use crate::plan::{Plan, Row, Sequence, Touch};
-use crate::{author, undo};
+use crate::{author, search, undo};
 use serde_json::{Value, json};
 use synapscale_core::{Change, Changes, Error, NewEvent, Result, diff, new_id};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait};
@@ -74,8 +74,9 @@ async fn insert(tx: &Tx, plan: &Plan) -> Result<()> {
         .iter()
         .filter_map(|id| plan.tasks.get(id))
         .map(|row| row.after.clone());
-    tx.insert_all::<task::Entity>(tasks.filter(|row| row.deleted_at.is_none()).collect())
-        .await
+    let tasks: Vec<task::Model> = tasks.filter(|row| row.deleted_at.is_none()).collect();
+    tx.insert_all::<task::Entity>(tasks.clone()).await?;
+    search::add(tx, &tasks).await
 }
 
 /// Every changed column of a row, guarded by the revision that the plan was made against.
@@ -107,7 +108,23 @@ async fn update(tx: &Tx, plan: &Plan) -> Result<()> {
             update_row!(tx, task, before, row.after);
         }
     }
-    file(tx, plan).await
+    file(tx, plan).await?;
+    let reworded = plan.tasks.values().filter(|row| reworded(row));
+    search::again(tx, reworded.map(|row| &row.after)).await
+}
+
+/// Whether the words change by which a standing task is found, or it was not yet to be found by any.
+fn reworded(row: &Row<task::Model>) -> bool {
+    let texts = |row: &task::Model| {
+        (
+            row.title.clone(),
+            row.description.clone(),
+            row.tags.clone(),
+            row.indexed,
+        )
+    };
+    let before = row.before.as_ref().filter(|_| row.whole());
+    before.is_some_and(|before| texts(before) != texts(&row.after))
 }
 
 /// Whether nothing but the mark of the archive changes of a row.

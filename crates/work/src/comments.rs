@@ -1,6 +1,7 @@
 //! Comments on tasks: markdown, its author's own to edit, listed page by page.
 
 use crate::events::{CommentCreated, CommentDeleted, CommentUpdated};
+use crate::search::{self, Backlog};
 use crate::{author, query};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -151,6 +152,15 @@ fn written(body: &str) -> Result<&str> {
     }
 }
 
+/// Brings the words by which the comment's task is found up to date.
+async fn reword(tx: &Tx, task_id: Uuid) -> Result<()> {
+    search::mark(tx, &[task_id]).await?;
+    match query::task_at(tx, task_id).await? {
+        Some(row) => search::again(tx, [&row]).await,
+        None => Ok(()),
+    }
+}
+
 async fn create(tx: &Tx, input: &CreateComment) -> Result<Comment> {
     let body = written(&input.body)?.to_owned();
     let task = query::live_task(tx, input.task_id).await?;
@@ -166,6 +176,7 @@ async fn create(tx: &Tx, input: &CreateComment) -> Result<Comment> {
         revision: 1,
     };
     tx.insert::<comment::Entity>(row.clone()).await?;
+    reword(tx, row.task_id).await?;
     let told = CommentCreated {
         comment_id: row.id,
         title: task.title,
@@ -214,6 +225,7 @@ async fn update(tx: &Tx, input: &UpdateComment, envelope: &Envelope) -> Result<C
         .filter(comment::Column::Id.eq(row.id))
         .filter(comment::Column::Revision.eq(before.revision));
     crate::apply::one_hit(tx.run_update(update).await?)?;
+    reword(tx, row.task_id).await?;
     let told = CommentUpdated { comment_id: row.id };
     tx.emit(NewEvent::new("task", row.task_id, &told).with_changes(text_changes(&before.body, &row.body)));
     Ok(row.into())
@@ -232,6 +244,7 @@ async fn delete(tx: &Tx, input: &CommentId) -> Result<NoOutput> {
         .delete::<comment::Entity>()
         .filter(comment::Column::Id.eq(row.id));
     tx.run_delete(gone).await?;
+    reword(tx, row.task_id).await?;
     let told = CommentDeleted {
         comment_id: row.id,
         author: row.author,
@@ -261,15 +274,20 @@ async fn list(tx: &Tx, wanted: &ListComments) -> Result<Page<Comment>> {
     Ok(Page::cut(rows, limit, |row| row.id)?.map(Comment::from))
 }
 
-pub(crate) fn operations() -> Vec<Operation> {
+pub(crate) fn operations(backlog: &Backlog) -> Vec<Operation> {
+    let backlog = backlog.clone();
     vec![
         Operation::write("comments.create", "Comment on a task")
             .about("Writes a comment in markdown on a task.")
             .permission("tasks:write")
             .rest(Method::POST, "/tasks/{task_id}/comments")
             .revisioned()
-            .handle(|tx: Tx, input: Arc<CreateComment>| async move {
-                create(&tx, &input).await.map(Outcome::Done)
+            .handle(move |tx: Tx, input: Arc<CreateComment>| {
+                let backlog = backlog.clone();
+                async move {
+                    backlog.catch_up(&tx).await?;
+                    create(&tx, &input).await.map(Outcome::Done)
+                }
             }),
         Operation::read("comments.list", "List a task's comments")
             .about("Lists the comments on a task, the oldest first unless asked otherwise.")

@@ -112,6 +112,10 @@ soft_entity!(task, "tasks", {
     depth: i64,
     blockers: i64,
     archived_at: Option<DateTimeUtc>,
+    scheduled_date: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    recurrence: Option<Json>,
+    indexed: i64,
 });
 
 /// An applied patch set with what undoes it.

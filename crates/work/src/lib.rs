@@ -13,13 +13,17 @@ mod ops;
 mod patch;
 mod plan;
 mod query;
+mod recurrence;
+mod search;
 mod sort;
 mod time;
 mod trash;
 mod undo;
+mod words;
 
 pub use model::{Priority, Project, ProjectStatus, Task, TaskNode, TaskStatus};
 pub use patch::{Op, PatchResult, PatchSet, ProjectBody, ProjectPatch, TaskBody, TaskPatch};
+pub use recurrence::Recurrence;
 
 use synapscale_ops::Module;
 use synapscale_store::Tx;
@@ -27,9 +31,11 @@ use synapscale_store::Tx;
 /// The module.
 pub fn module() -> Module {
     let mut module = Module::new("work");
+    let backlog = search::Backlog::default();
     module.operations = [
-        ops::all(),
-        comments::operations(),
+        ops::all(&backlog),
+        search::operations(&backlog),
+        comments::operations(&backlog),
         activity::operations(),
         time::operations(),
         links::operations(),
@@ -44,12 +50,15 @@ pub fn module() -> Module {
         time::migration(),
         links::migration(),
         archive::migration(),
+        recurrence::migration(),
+        search::migration(),
     ];
     module.entities = [
         entity::entities(),
         comments::entities(),
         time::entities(),
         links::entities(),
+        search::entities(),
     ]
     .concat();
     module

@@ -1,6 +1,7 @@
 //! Projects and tasks as the API shows them.
 
 use crate::entity::{project, task};
+use crate::recurrence::Recurrence;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,10 @@ pub struct Task {
     pub assignee: Option<String>,
     /// Until when.
     pub due_date: Option<DateTime<Utc>>,
+    /// When it is to be worked on, apart from when it is due.
+    pub scheduled_date: Option<DateTime<Utc>>,
+    /// How it comes again; completing the task hands this on to the next one.
+    pub recurrence: Option<Recurrence>,
     /// How long it should take, in minutes.
     pub estimated_minutes: Option<i64>,
     /// How long it took, in minutes.
@@ -248,6 +253,8 @@ impl From<task::Model> for Task {
             priority: Priority::parse(&row.priority),
             assignee: row.assignee,
             due_date: row.due_date,
+            scheduled_date: row.scheduled_date,
+            recurrence: row.recurrence.and_then(|rule| serde_json::from_value(rule).ok()),
             estimated_minutes: row.estimated_minutes,
             actual_minutes: row.actual_minutes,
             tags: row.tags,

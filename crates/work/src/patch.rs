@@ -1,6 +1,7 @@
 //! Patch sets: what may be asked for in one go.
 
 use crate::model::{Priority, Project, ProjectStatus, Task, TaskStatus};
+use crate::recurrence::Recurrence;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,12 @@ pub struct TaskBody {
     /// Until when.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub due_date: Patch<DateTime<Utc>>,
+    /// When it is to be worked on, apart from when it is due.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub scheduled_date: Patch<DateTime<Utc>>,
+    /// How it comes again: completing the task makes the next one.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub recurrence: Patch<Recurrence>,
     /// How long it should take, in minutes.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schemars(range(min = 0, max = 10_000_000))]

@@ -207,6 +207,16 @@ pub(crate) async fn seen_task(tx: &Tx, id: Uuid) -> Result<Task> {
     row.ok_or_else(|| Error::not_found("task"))
 }
 
+/// The living ones among the tasks of these ids, each with whether it is blocked.
+pub(crate) async fn seen_tasks(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<Task>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = tx.find_live::<task::Entity>().filter(task::Column::Id.is_in(ids));
+    let rows = seen(tx, QueryTrait::into_query(query)).await?;
+    Ok(rows.into_iter().map(Task::seen).collect())
+}
+
 /// The task, deleted or not.
 pub(crate) async fn task_at(tx: &Tx, id: Uuid) -> Result<Option<task::Model>> {
     tx.find::<task::Entity>()
@@ -301,6 +311,11 @@ const TASK_KEYS: &[Key<task::Column>] = &[
         column: task::Column::DueDate,
         gaps: true,
     },
+    Key {
+        name: "scheduled_date",
+        column: task::Column::ScheduledDate,
+        gaps: true,
+    },
     key("priority", task::Column::PriorityRank),
     key("title", task::Column::Title),
 ];
@@ -379,6 +394,12 @@ fn filtered(tx: &Tx, wanted: &ListTasks) -> Select<task::Entity> {
     }
     if let Some(after) = wanted.due_after {
         query = query.filter(task::Column::DueDate.gt(after));
+    }
+    if let Some(before) = wanted.scheduled_before {
+        query = query.filter(task::Column::ScheduledDate.lt(before));
+    }
+    if let Some(after) = wanted.scheduled_after {
+        query = query.filter(task::Column::ScheduledDate.gt(after));
     }
     if let Some(text) = &wanted.text {
         let title = contains(Expr::col((task::Entity, task::Column::Title)), text);

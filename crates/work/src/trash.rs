@@ -7,6 +7,7 @@ use crate::events::{ProjectPurged, TaskPurged};
 use crate::links::link;
 use crate::patch::{Op, PatchSet, ProjectPatch, TaskPatch};
 use crate::plan::Sequence;
+use crate::search::token;
 use crate::time::entry;
 use crate::{apply, query};
 use chrono::{DateTime, Utc};
@@ -299,6 +300,7 @@ async fn forget_around(tx: &Tx, ids: &[Uuid]) -> Result<()> {
     }
     forget::<comment::Entity>(tx, comment::Column::TaskId.is_in(ids())).await?;
     forget::<entry::Entity>(tx, entry::Column::TaskId.is_in(ids())).await?;
+    forget::<token::Entity>(tx, token::Column::TaskId.is_in(ids())).await?;
     Ok(())
 }
 

@@ -41,6 +41,8 @@ const TASK_FIELDS: &[&str] = &[
     "priority",
     "assignee",
     "due_date",
+    "scheduled_date",
+    "recurrence",
     "estimated_minutes",
     "actual_minutes",
     "tags",

@@ -3,6 +3,7 @@
 use crate::entity::patch_set;
 use crate::model::{Archived, Priority, Project, ProjectStatus, TaskNode, TaskStatus};
 use crate::patch::{ProjectBody, RowChange, TaskBody};
+use crate::recurrence::Recurrence;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,10 @@ macro_rules! task_input {
                 assignee: String,
                 /// Until when.
                 due_date: DateTime<Utc>,
+                /// When it is to be worked on, apart from when it is due.
+                scheduled_date: DateTime<Utc>,
+                /// How it comes again: completing the task makes the next one.
+                recurrence: Recurrence,
                 /// How long it should take, in minutes.
                 #[schemars(range(min = 0, max = 10_000_000))]
                 estimated_minutes: i64,
@@ -208,10 +213,14 @@ pub(crate) struct ListTasks {
     pub due_before: Option<DateTime<Utc>>,
     /// Due after this time.
     pub due_after: Option<DateTime<Utc>>,
+    /// Scheduled before this time.
+    pub scheduled_before: Option<DateTime<Utc>>,
+    /// Scheduled after this time.
+    pub scheduled_after: Option<DateTime<Utc>>,
     /// With this in title or description, whatever its case.
     #[schemars(length(min = 1, max = 200))]
     pub text: Option<String>,
-    /// created_at, updated_at, due_date, priority or title; `-` in front for descending.
+    /// created_at, updated_at, due_date, scheduled_date, priority or title; `-` in front for descending.
     #[schemars(length(max = 20))]
     pub sort: Option<String>,
     /// Most items to return.

@@ -11,6 +11,7 @@ use crate::links::Pair;
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, ProjectPatch, TaskPatch};
 use crate::plan::{Plan, Sequence};
+use crate::search::Backlog;
 use crate::{query, undo};
 use std::sync::Arc;
 use synapscale_core::{Error, Result};
@@ -19,10 +20,10 @@ use synapscale_store::Tx;
 use uuid::Uuid;
 
 /// Every operation of this domain.
-pub(crate) fn all() -> Vec<Operation> {
+pub(crate) fn all(backlog: &Backlog) -> Vec<Operation> {
     let mut all = projects();
-    all.extend(tasks());
-    all.extend(patches());
+    all.extend(tasks(backlog));
+    all.extend(patches(backlog));
     all
 }
 
@@ -220,8 +221,8 @@ fn projects() -> Vec<Operation> {
     ]
 }
 
-fn tasks() -> Vec<Operation> {
-    let mut all = changing_tasks();
+fn tasks(backlog: &Backlog) -> Vec<Operation> {
+    let mut all = changing_tasks(backlog);
     all.extend([
         Operation::read("tasks.get", "Get a task")
             .about("Returns one task by its id.")
@@ -252,21 +253,26 @@ fn tasks() -> Vec<Operation> {
     all
 }
 
-fn changing_tasks() -> Vec<Operation> {
+fn changing_tasks(backlog: &Backlog) -> Vec<Operation> {
+    let backlog = backlog.clone();
     vec![
         Operation::write("tasks.create", "Create a task")
             .about("Creates a task in a project; a part of another task when parent_id is given.")
             .permission("tasks:write")
             .rest(Method::POST, "/projects/{project_id}/tasks")
             .revisioned()
-            .handle(|tx: Tx, input: Arc<CreateTask>| async move {
-                let mut patch = TaskPatch::of(Op::Create, None);
-                patch.project_id = Some(input.project_id.to_string());
-                patch.parent_id = input
-                    .parent_id
-                    .map_or(Patch::Absent, |id| Patch::Value(id.to_string()));
-                patch.body = Some(input.body());
-                only_task(once(&tx, of_task(patch)).await?, None)
+            .handle(move |tx: Tx, input: Arc<CreateTask>| {
+                let backlog = backlog.clone();
+                async move {
+                    backlog.catch_up(&tx).await?;
+                    let mut patch = TaskPatch::of(Op::Create, None);
+                    patch.project_id = Some(input.project_id.to_string());
+                    patch.parent_id = input
+                        .parent_id
+                        .map_or(Patch::Absent, |id| Patch::Value(id.to_string()));
+                    patch.body = Some(input.body());
+                    only_task(once(&tx, of_task(patch)).await?, None)
+                }
             }),
         Operation::write("tasks.update", "Update a task")
             .about("Sets fields of a task; what is absent stays.")
@@ -319,7 +325,8 @@ fn changing_tasks() -> Vec<Operation> {
     ]
 }
 
-fn patches() -> Vec<Operation> {
+fn patches(backlog: &Backlog) -> Vec<Operation> {
+    let backlog = backlog.clone();
     vec![
         Operation::read("patches.preview", "Preview a patch set")
             .about("Shows what a patch set would change, field by field, without applying it; or everything wrong with it.")
@@ -333,8 +340,12 @@ fn patches() -> Vec<Operation> {
             .permission("patches:write")
             .rest(Method::POST, "/patches")
             .previewed_by("patches.preview")
-            .handle(|tx: Tx, input: Arc<PatchSet>| async move {
-                apply(&tx, &input, Sequence::Given).await.map(Outcome::Done)
+            .handle(move |tx: Tx, input: Arc<PatchSet>| {
+                let backlog = backlog.clone();
+                async move {
+                    backlog.catch_up(&tx).await?;
+                    apply(&tx, &input, Sequence::Given).await.map(Outcome::Done)
+                }
             }),
         Operation::write("patches.undo", "Undo a patch set")
             .about("Undoes an applied patch set, unless what it changed was changed since. Undo the undo to redo.")

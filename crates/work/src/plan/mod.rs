@@ -2,6 +2,7 @@
 
 mod links;
 mod projects;
+mod repeat;
 mod tasks;
 #[cfg(test)]
 mod tests;

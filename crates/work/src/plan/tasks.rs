@@ -1,10 +1,12 @@
 //! Patches of tasks: their place in the tree, their fields, what is below them.
 
+use super::repeat::set_rule;
 use super::{Plan, Row, Touch, required};
 use crate::entity::{MAX_DEPTH, task};
 use crate::model::{Priority, TaskStatus};
 use crate::patch::{Op, TaskBody, TaskPatch};
 use crate::query;
+use crate::search::VERSION;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use synapscale_core::{Result, new_id};
@@ -153,6 +155,9 @@ impl Plan {
             depth,
             blockers: 0,
             archived_at: None,
+            scheduled_date: None,
+            recurrence: None,
+            indexed: VERSION,
             created_at: self.now,
             updated_at: self.now,
             created_by: self.by.clone(),
@@ -212,6 +217,8 @@ impl Plan {
         row.priority_rank = Priority::parse(&row.priority).rank();
         body.assignee.apply(&mut row.assignee);
         body.due_date.apply(&mut row.due_date);
+        body.scheduled_date.apply(&mut row.scheduled_date);
+        set_rule(&mut faults, &at_body, &body.recurrence, &mut row.recurrence);
         body.estimated_minutes.apply(&mut row.estimated_minutes);
         body.actual_minutes.apply(&mut row.actual_minutes);
         required(&mut faults, &at_body, "tags", &body.tags, &mut row.tags, |tags| {
@@ -269,7 +276,12 @@ impl Plan {
             return Ok(());
         };
         if let Some(body) = &patch.body {
+            let before = row.after.status.clone();
+            row.after.indexed = VERSION;
             self.set_task(at, &mut row.after, body);
+            if before != row.after.status {
+                self.repeat(&mut row.after);
+            }
         }
         row.touch(Op::Update, self.now);
         self.tasks.insert(id, row);

@@ -46,6 +46,18 @@ impl Home {
         Home { gate, ctx, clock }
     }
 
+    /// The same workspace as another process sees it.
+    pub fn beside(&self) -> Home {
+        let modules = [synapscale_ops::module(), synapscale_work::module()];
+        let registry = Arc::new(Registry::new(&modules).expect("a registry"));
+        let rates = Rates::unlimited();
+        Home {
+            gate: Gate::new(registry, self.gate.store().clone(), GateConfig { rates }),
+            ctx: self.ctx.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Another person of the same workspace.
     pub fn colleague(&self, permissions: &[&str]) -> Ctx {
         caller(self.ctx.tenant(), &self.clock, permissions)

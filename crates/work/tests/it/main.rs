@@ -3,5 +3,7 @@
 mod comments;
 mod home;
 mod links;
+mod recurrence;
+mod search;
 mod time;
 mod trash;

@@ -64,7 +64,7 @@ db_test! {
         home.task(&second, None, "of Q").await;
         home.ok("projects.delete", json!({ "project_id": second })).await;
         let trash = home.ok("trash.list", json!({})).await;
-        let shown: Vec<_> = items(&trash).iter().map(|group| (group["projects"].as_i64().unwrap(), group["tasks"].as_i64().unwrap(), text(&group["names"][0]["name"]))).collect();
+        let shown: Vec<_> = items(&trash).iter().map(|group| (group["projects"].as_i64().expect("a number"), group["tasks"].as_i64().expect("a number"), text(&group["names"][0]["name"]))).collect();
         assert_eq!(shown, [(1, 1, "Q".to_owned()), (0, 2, "child".to_owned())]);
         assert_eq!(items(&trash)[1]["names"].as_array().expect("names").len(), 2);
         assert_eq!(items(&trash)[0]["deleted_at"], "2026-03-02T09:00:00Z");
