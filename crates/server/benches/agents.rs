@@ -51,7 +51,10 @@ async fn answer(body: Bytes) -> ([(axum::http::HeaderName, &'static str); 1], Bo
         return (kind, Body::from_stream(words));
     }
     let usage = json!({ "prompt_tokens": 200, "completion_tokens": 20, "total_tokens": 220 });
-    let called = messages.iter().filter(|message| message["role"] == "tool").count();
+    let called = messages
+        .iter()
+        .filter(|message| message["role"] == "tool")
+        .count();
     let (delta, finish) = match called >= wanted(messages) {
         true => (json!({ "content": "There is one project." }), "stop"),
         false => {

@@ -56,7 +56,9 @@ const MCP_CORE: &[&str] = &[
 const MCP_TOOLSETS: &[Toolset] = &[
     Toolset {
         name: "work",
-        nouns: &["projects", "tasks", "patches", "comments", "time", "timers", "trash"],
+        nouns: &[
+            "projects", "tasks", "patches", "comments", "time", "timers", "trash", "filters",
+        ],
     },
     Toolset {
         name: "flows",

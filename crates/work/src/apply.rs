@@ -53,6 +53,7 @@ pub(crate) async fn write(tx: &Tx, plan: &Plan, set: Option<Uuid>) -> Result<Pat
     update(tx, plan).await?;
     restore(tx, plan).await?;
     delete(tx, plan).await?;
+    settle(tx, plan).await?;
     relink(tx, plan).await?;
     let result = describe(plan);
     for change in &result.changes {
@@ -159,6 +160,19 @@ async fn file(tx: &Tx, plan: &Plan) -> Result<()> {
             };
             all_hit(tx.run_update(update).await?, ids)?;
         }
+    }
+    Ok(())
+}
+
+/// Writes the places of tasks from before there were places. Their revisions stay: they stand where they stood.
+async fn settle(tx: &Tx, plan: &Plan) -> Result<()> {
+    for (id, place) in &plan.settled {
+        let update = tx
+            .update::<task::Entity>()
+            .col_expr(task::Column::Position, Expr::val(place.clone()))
+            .filter(task::Column::Id.eq(*id))
+            .filter(task::Column::Position.eq(""));
+        tx.run_update(update).await?;
     }
     Ok(())
 }

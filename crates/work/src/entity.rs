@@ -116,6 +116,7 @@ soft_entity!(task, "tasks", {
     #[sea_orm(column_type = "JsonBinary", nullable)]
     recurrence: Option<Json>,
     indexed: i64,
+    position: String,
 });
 
 /// An applied patch set with what undoes it.

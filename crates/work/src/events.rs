@@ -127,6 +127,16 @@ task_events! {
         /// Of which day.
         date: String,
     }
+    FilterSaved = "filter.saved", "A filter over tasks was saved or changed." {
+        /// Its name.
+        name: String,
+        /// Whether everybody in the workspace sees it.
+        shared: bool,
+    }
+    FilterDeleted = "filter.deleted", "A saved filter was deleted." {
+        /// Its name.
+        name: String,
+    }
     TaskPurged = "task.purged", "A deleted task went for good." {
         /// Its title.
         title: String,
@@ -162,6 +172,8 @@ pub fn kinds() -> Vec<EventKind> {
         EventKind::of::<TimeDeleted>(),
         EventKind::of::<TimerStarted>(),
         EventKind::of::<TaskPurged>(),
+        EventKind::of::<FilterSaved>(),
+        EventKind::of::<FilterDeleted>(),
         EventKind::of::<ProjectPurged>(),
     ]
 }

@@ -7,11 +7,13 @@ mod archive;
 mod comments;
 mod entity;
 mod events;
+mod filter;
 mod links;
 mod model;
 mod ops;
 mod patch;
 mod plan;
+mod position;
 mod query;
 mod recurrence;
 mod search;
@@ -41,6 +43,7 @@ pub fn module() -> Module {
         links::operations(),
         archive::operations(),
         trash::operations(),
+        filter::operations(),
     ]
     .concat();
     module.events = events::kinds();
@@ -52,6 +55,8 @@ pub fn module() -> Module {
         archive::migration(),
         recurrence::migration(),
         search::migration(),
+        position::migration(),
+        filter::migration(),
     ];
     module.entities = [
         entity::entities(),
@@ -59,6 +64,7 @@ pub fn module() -> Module {
         time::entities(),
         links::entities(),
         search::entities(),
+        filter::entities(),
     ]
     .concat();
     module

@@ -173,6 +173,8 @@ pub struct Task {
     pub integration_ids: Value,
     /// How many tasks it is below, 0 to 5.
     pub depth: i64,
+    /// Its place among its siblings, which sorts like text; tasks from before there were places have none.
+    pub position: String,
     /// Whether a task that it waits for is neither done nor cancelled.
     pub blocked: bool,
     /// When it was put into the archive; null while it is in sight.
@@ -261,6 +263,7 @@ impl From<task::Model> for Task {
             metadata: row.metadata,
             integration_ids: row.integration_ids,
             depth: row.depth,
+            position: row.position,
             blocked: false,
             archived_at: row.archived_at,
             created_at: row.created_at,

@@ -76,6 +76,10 @@ pub struct TaskBody {
     /// Whether it is in the archive: this task alone, not those below it.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub archived: Patch<bool>,
+    /// Its place among its siblings, as a task's `position` tells; `before` and `after` of a patch find one.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    #[schemars(length(max = 1_000), regex(pattern = r"^[0-9]*[1-9]$"))]
+    pub position: Patch<String>,
 }
 
 /// Fields of a project to be set; what is absent stays.
@@ -130,6 +134,14 @@ pub struct TaskPatch {
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     #[schemars(length(max = 70))]
     pub parent_id: Patch<String>,
+    /// The sibling that it goes right before; it moves to that one's parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 70))]
+    pub before: Option<String>,
+    /// The sibling that it goes right after; it moves to that one's parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 70))]
+    pub after: Option<String>,
     /// Tasks that it waits for from now on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), inner(length(max = 70)))]
@@ -155,11 +167,19 @@ impl TaskPatch {
             temp_id: None,
             project_id: None,
             parent_id: Patch::Absent,
+            before: None,
+            after: None,
             add_blocked_by: Vec::new(),
             remove_blocked_by: Vec::new(),
             body: None,
             expected_revision: None,
         }
+    }
+
+    /// The standing task that it goes right before or after.
+    pub(crate) fn beside(&self) -> Option<Uuid> {
+        let named = self.before.as_ref().or(self.after.as_ref())?;
+        Uuid::parse_str(named).ok()
     }
 }
 

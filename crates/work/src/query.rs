@@ -1,9 +1,10 @@
 //! Reading: rows by id and group, trees by one recursive query, lists by filters and a stable order.
 
 use crate::entity::{patch_set, project, task};
+use crate::filter::TaskFilter;
 use crate::links;
-use crate::model::{Archived, Project, ProjectStatus, Task, TaskNode};
-use crate::ops::{ListProjects, ListTasks};
+use crate::model::{Project, Task, TaskNode};
+use crate::ops::ListProjects;
 use crate::sort::{Key, Sort};
 use std::collections::HashMap;
 use synapscale_core::{Error, Result};
@@ -13,7 +14,7 @@ use synapscale_store::orm::sea_query::{
     WithClause,
 };
 use synapscale_store::orm::{
-    ColumnTrait, Condition, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
@@ -47,6 +48,49 @@ pub(crate) async fn tasks_of_project(tx: &Tx, id: Uuid) -> Result<Vec<task::Mode
         .filter(task::Column::ProjectId.eq(id))
         .limit(MAX_TREE + 1);
     whole(query.rows(tx).await?)
+}
+
+/// The living siblings of a task, and itself.
+fn siblings(tx: &Tx, of: &task::Model) -> Select<task::Entity> {
+    let query = tx
+        .find_live::<task::Entity>()
+        .filter(task::Column::ProjectId.eq(of.project_id));
+    match of.parent_id {
+        Some(parent) => query.filter(task::Column::ParentId.eq(parent)),
+        None => query.filter(task::Column::ParentId.is_null()),
+    }
+}
+
+/// Those among a task's siblings that are from before there were places.
+pub(crate) async fn unplaced(tx: &Tx, of: &task::Model) -> Result<Vec<task::Model>> {
+    let query = siblings(tx, of).filter(task::Column::Position.eq(""));
+    whole(query.limit(MAX_TREE + 1).rows(tx).await?)
+}
+
+/// The places next to a task's among its siblings, the nearest first.
+pub(crate) async fn places_beyond(
+    tx: &Tx,
+    of: &task::Model,
+    after: bool,
+    most: u64,
+) -> Result<Vec<(Uuid, String)>> {
+    let query = siblings(tx, of)
+        .select_only()
+        .column(task::Column::Id)
+        .column(task::Column::Position);
+    let query = match after {
+        true => query
+            .filter(task::Column::Position.gt(of.position.as_str()))
+            .order_by_asc(task::Column::Position),
+        false => query
+            .filter(task::Column::Position.lt(of.position.as_str()))
+            .order_by_desc(task::Column::Position),
+    };
+    let statement = QueryTrait::into_query(query.limit(most));
+    tx.query_by(&statement, |row| {
+        Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))
+    })
+    .await
 }
 
 pub(crate) async fn tasks_of_group(tx: &Tx, group: Uuid) -> Result<Vec<task::Model>> {
@@ -139,7 +183,7 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
         .and_where(Expr::col((task::Entity, task::Column::Id)).equals((tree, Alias::new("id"))));
     live(tx, &mut rows);
     rows.order_by((task::Entity, task::Column::Depth), Order::Asc)
-        .order_by((task::Entity, task::Column::CreatedAt), Order::Asc)
+        .order_by((task::Entity, task::Column::Position), Order::Asc)
         .order_by((task::Entity, task::Column::Id), Order::Asc)
         .limit(MAX_TREE + 1)
         .with_cte(clause);
@@ -181,7 +225,7 @@ pub(crate) async fn project_tree(tx: &Tx, id: Uuid, archived: bool) -> Result<Ve
         .find_live::<task::Entity>()
         .filter(task::Column::ProjectId.eq(id))
         .order_by_asc(task::Column::Depth)
-        .order_by_asc(task::Column::CreatedAt)
+        .order_by_asc(task::Column::Position)
         .order_by_asc(task::Column::Id)
         .limit(MAX_TREE + 1);
     if !archived {
@@ -244,7 +288,7 @@ pub(crate) async fn set(tx: &Tx, id: Uuid) -> Result<patch_set::Model> {
 }
 
 /// Whether a text holds another, whatever their case. The text's wildcards stand for themselves.
-fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
+pub(crate) fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
     let escaped = text
         .to_lowercase()
         .replace('\\', "\\\\")
@@ -255,7 +299,7 @@ fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
 }
 
 /// A tag as it stands in the JSON text, quotes and all.
-fn tagged(column: SimpleExpr, tag: &str) -> SimpleExpr {
+pub(crate) fn tagged(column: SimpleExpr, tag: &str) -> SimpleExpr {
     let quoted = serde_json::to_string(tag).unwrap_or_default();
     let escaped = quoted
         .replace('\\', "\\\\")
@@ -318,95 +362,26 @@ const TASK_KEYS: &[Key<task::Column>] = &[
     },
     key("priority", task::Column::PriorityRank),
     key("title", task::Column::Title),
+    key("position", task::Column::Position),
 ];
 
-pub(crate) async fn tasks(tx: &Tx, wanted: &ListTasks) -> Result<Page<Task>> {
-    let limit = page::limit(wanted.limit);
-    let sort = Sort::parse(wanted.sort.as_deref(), task::Column::Id, TASK_KEYS)?;
-    let query = filtered(tx, wanted);
-    let query = sort.page(query, wanted.cursor.as_deref())?;
+/// The order that a caller asked for.
+pub(crate) fn task_sort(sort: Option<&str>) -> Result<Sort<task::Entity>> {
+    Sort::parse(sort, task::Column::Id, TASK_KEYS)
+}
+
+pub(crate) async fn tasks(
+    tx: &Tx,
+    filter: &TaskFilter,
+    sort: Option<&str>,
+    limit: Option<u32>,
+    cursor: Option<&str>,
+) -> Result<Page<Task>> {
+    let limit = page::limit(limit);
+    let sort = task_sort(sort)?;
+    let query = sort.page(filter.select(tx)?, cursor)?;
     let rows = seen(tx, QueryTrait::into_query(query.limit(limit + 1))).await?;
     Ok(Page::cut(rows, limit, |(row, _)| sort.place(row))?.map(Task::seen))
-}
-
-/// What the archive leaves of a list. Who asks for an archived project by its id wants to see it.
-fn archive(tx: &Tx, wanted: &ListTasks) -> Option<Condition> {
-    let named = wanted.project_id.is_some() || wanted.parent_id.is_some();
-    let archived = Query::select()
-        .column((project::Entity, project::Column::Id))
-        .from(project::Entity)
-        .and_where(Expr::col((project::Entity, project::Column::TenantId)).eq(tx.tenant_value()))
-        .and_where(Expr::col((project::Entity, project::Column::Status)).eq(ProjectStatus::Archived.as_str()))
-        .to_owned();
-    let project = Expr::col((task::Entity, task::Column::ProjectId));
-    match wanted.archived.unwrap_or(Archived::Hidden) {
-        Archived::Included => None,
-        Archived::Hidden if named => Some(Condition::all().add(task::Column::ArchivedAt.is_null())),
-        Archived::Hidden => {
-            let hidden = project.in_subquery(archived).not();
-            Some(
-                Condition::all()
-                    .add(task::Column::ArchivedAt.is_null())
-                    .add(hidden),
-            )
-        }
-        Archived::Only => {
-            let hidden = project.in_subquery(archived);
-            Some(
-                Condition::any()
-                    .add(task::Column::ArchivedAt.is_not_null())
-                    .add(hidden),
-            )
-        }
-    }
-}
-
-fn filtered(tx: &Tx, wanted: &ListTasks) -> Select<task::Entity> {
-    let mut query = tx.find_live::<task::Entity>();
-    if let Some(blocked) = wanted.blocked {
-        let waits = links::is_blocked(tx);
-        query = query.filter(if blocked { waits } else { waits.not() });
-    }
-    if let Some(condition) = archive(tx, wanted) {
-        query = query.filter(condition);
-    }
-    if let Some(id) = wanted.project_id {
-        query = query.filter(task::Column::ProjectId.eq(id));
-    }
-    if let Some(id) = wanted.parent_id {
-        query = query.filter(task::Column::ParentId.eq(id));
-    }
-    if let Some(statuses) = wanted.status.as_ref().filter(|list| !list.is_empty()) {
-        query = query.filter(task::Column::Status.is_in(statuses.iter().map(|status| status.as_str())));
-    }
-    if let Some(priorities) = wanted.priority.as_ref().filter(|list| !list.is_empty()) {
-        query =
-            query.filter(task::Column::Priority.is_in(priorities.iter().map(|priority| priority.as_str())));
-    }
-    if let Some(assignee) = &wanted.assignee {
-        query = query.filter(task::Column::Assignee.eq(assignee.as_str()));
-    }
-    if let Some(tag) = &wanted.tag {
-        query = query.filter(tagged(Expr::col((task::Entity, task::Column::Tags)), tag));
-    }
-    if let Some(before) = wanted.due_before {
-        query = query.filter(task::Column::DueDate.lt(before));
-    }
-    if let Some(after) = wanted.due_after {
-        query = query.filter(task::Column::DueDate.gt(after));
-    }
-    if let Some(before) = wanted.scheduled_before {
-        query = query.filter(task::Column::ScheduledDate.lt(before));
-    }
-    if let Some(after) = wanted.scheduled_after {
-        query = query.filter(task::Column::ScheduledDate.gt(after));
-    }
-    if let Some(text) = &wanted.text {
-        let title = contains(Expr::col((task::Entity, task::Column::Title)), text);
-        let description = contains(Expr::col((task::Entity, task::Column::Description)), text);
-        query = query.filter(Condition::any().add(title).add(description));
-    }
-    query
 }
 
 pub(crate) async fn sets(

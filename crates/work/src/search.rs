@@ -4,7 +4,7 @@
 mod find;
 mod index;
 
-pub(crate) use find::operations;
+pub(crate) use find::{among, operations};
 pub(crate) use index::{Backlog, add, again, mark};
 
 use crate::words;

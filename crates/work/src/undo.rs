@@ -43,6 +43,7 @@ const TASK_FIELDS: &[&str] = &[
     "due_date",
     "scheduled_date",
     "recurrence",
+    "position",
     "estimated_minutes",
     "actual_minutes",
     "tags",

@@ -33,6 +33,8 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let comment = server.ask(Method::POST, &format!("{path}/comments"), said).await;
     let spent = json!({ "minutes": 5, "note": MARK });
     let time = server.ask(Method::POST, &format!("{path}/time"), spent).await;
+    let filter = json!({ "name": MARK, "filter": { "tag": MARK }, "shared": true });
+    let filter = server.ask(Method::POST, "/api/v1/filters", filter).await;
     let gone = server.project(MARK).await;
     server
         .ask(Method::DELETE, &format!("/api/v1/projects/{gone}"), Value::Null)
@@ -88,6 +90,7 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
         ("project_id", id(&project["id"])),
         ("task_id", id(&task["id"])),
         ("blocker_id", id(&task["id"])),
+        ("filter_id", id(&filter["id"])),
         ("comment_id", id(&comment["id"])),
         ("time_entry_id", id(&time["id"])),
         ("delete_group_id", id(&trash["items"][0]["delete_group_id"])),
@@ -115,6 +118,7 @@ async fn picture(server: &Server) -> Vec<Value> {
         "time",
         "timer",
         "trash",
+        "filters",
         "workflows",
         "runs",
         "approvals",
@@ -159,6 +163,8 @@ fn sent_by(name: &str, theirs: &Theirs) -> Value {
         "tasks.block" => json!({ "blocker_id": id("task_id") }),
         "comments.create" | "comments.update" => json!({ "body": "put in" }),
         "time.create" => json!({ "minutes": 1 }),
+        "filters.create" => json!({ "name": "mine", "filter": { "project_id": id("project_id") } }),
+        "filters.update" => json!({ "name": "taken" }),
         "time.update" => json!({ "note": "taken" }),
         "patches.preview" | "patches.apply" => patch,
         "workflows.apply" | "workflows.validate" => json!({ "file": {

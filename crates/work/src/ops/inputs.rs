@@ -1,7 +1,7 @@
 //! Inputs and outputs of the operations.
 
 use crate::entity::patch_set;
-use crate::model::{Archived, Priority, Project, ProjectStatus, TaskNode, TaskStatus};
+use crate::model::{Priority, Project, ProjectStatus, TaskNode, TaskStatus};
 use crate::patch::{ProjectBody, RowChange, TaskBody};
 use crate::recurrence::Recurrence;
 use chrono::{DateTime, Utc};
@@ -97,6 +97,9 @@ macro_rules! task_input {
                 integration_ids: BTreeMap<String, String>,
                 /// Whether it is in the archive: this task alone, not those below it.
                 archived: bool,
+                /// Its place among its siblings, as a task's `position` tells; moving it before or after another finds one.
+                #[schemars(length(max = 1_000), regex(pattern = r"^[0-9]*[1-9]$"))]
+                position: String,
             }
         }
     };
@@ -158,6 +161,12 @@ pub(crate) struct MoveTask {
     /// Another project.
     #[serde(default)]
     pub project_id: Option<Uuid>,
+    /// The task that it goes right before, to the same parent.
+    #[serde(default)]
+    pub before: Option<Uuid>,
+    /// The task that it goes right after, to the same parent.
+    #[serde(default)]
+    pub after: Option<Uuid>,
 }
 
 /// Which projects to list.
@@ -175,52 +184,6 @@ pub(crate) struct ListProjects {
     #[schemars(length(min = 1, max = 200))]
     pub text: Option<String>,
     /// created_at, updated_at or name; `-` in front for descending.
-    #[schemars(length(max = 20))]
-    pub sort: Option<String>,
-    /// Most items to return.
-    #[schemars(range(min = 1, max = 200))]
-    pub limit: Option<u32>,
-    /// Where the page before ended.
-    #[schemars(length(max = 1024))]
-    pub cursor: Option<String>,
-}
-
-/// Which tasks to list.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ListTasks {
-    /// Of this project.
-    pub project_id: Option<Uuid>,
-    /// Right below this task.
-    pub parent_id: Option<Uuid>,
-    /// In one of these.
-    #[schemars(length(max = 5))]
-    pub status: Option<Vec<TaskStatus>>,
-    /// With one of these.
-    #[schemars(length(max = 4))]
-    pub priority: Option<Vec<Priority>>,
-    /// Whose they are.
-    #[schemars(length(max = 200))]
-    pub assignee: Option<String>,
-    /// With this tag.
-    #[schemars(length(max = 64))]
-    pub tag: Option<String>,
-    /// What to do with tasks in the archive; they are left out unless asked for.
-    pub archived: Option<Archived>,
-    /// Whether a task that it waits for is open.
-    pub blocked: Option<bool>,
-    /// Due before this time.
-    pub due_before: Option<DateTime<Utc>>,
-    /// Due after this time.
-    pub due_after: Option<DateTime<Utc>>,
-    /// Scheduled before this time.
-    pub scheduled_before: Option<DateTime<Utc>>,
-    /// Scheduled after this time.
-    pub scheduled_after: Option<DateTime<Utc>>,
-    /// With this in title or description, whatever its case.
-    #[schemars(length(min = 1, max = 200))]
-    pub text: Option<String>,
-    /// created_at, updated_at, due_date, scheduled_date, priority or title; `-` in front for descending.
     #[schemars(length(max = 20))]
     pub sort: Option<String>,
     /// Most items to return.

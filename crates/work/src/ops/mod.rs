@@ -2,11 +2,12 @@
 
 mod inputs;
 
-pub(crate) use inputs::{ListProjects, ListTasks};
+pub(crate) use inputs::ListProjects;
 
 use inputs::*;
 
 use crate::apply::{apply, describe, write};
+use crate::filter::{ListTasks, TaskFilter};
 use crate::links::Pair;
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, ProjectPatch, TaskPatch};
@@ -234,11 +235,14 @@ fn tasks(backlog: &Backlog) -> Vec<Operation> {
                 query::seen_task(&tx, input.task_id).await
             }),
         Operation::read("tasks.list", "List tasks")
-            .about("Lists tasks by project, parent, status, priority, assignee, tag, due date or text, sorted as asked.")
+            .about("Lists tasks by project, parent, status, priority, assignee, tags, dates (also in words, such as today or overdue), text or words, sorted as asked.")
             .one_statement()
             .permission("tasks:read")
             .rest(Method::GET, "/tasks")
-            .handle(|tx: Tx, input: Arc<ListTasks>| async move { query::tasks(&tx, &input).await }),
+            .handle(|tx: Tx, input: Arc<ListTasks>| async move {
+                let (sort, cursor) = (input.sort.as_deref(), input.cursor.as_deref());
+                query::tasks(&tx, &TaskFilter::from(&*input), sort, input.limit, cursor).await
+            }),
         Operation::read("tasks.tree", "Get a task with all below it")
             .about("Returns a task with all tasks below it, nested.")
             .one_statement()
@@ -285,16 +289,21 @@ fn changing_tasks(backlog: &Backlog) -> Vec<Operation> {
                 only_task(once(&tx, of_task(patch)).await?, Some(input.task_id))
             }),
         Operation::write("tasks.move", "Move a task")
-            .about("Moves a task with all below it under another task, to the top, or to another project.")
+            .about("Moves a task with all below it under another task, to the top, to another project, or right before or after another task.")
             .permission("tasks:write")
             .rest(Method::POST, "/tasks/{task_id}/move")
             .revisioned()
             .handle_with(|tx: Tx, input: Arc<MoveTask>, envelope: Envelope| async move {
                 let mut patch = task_patch(Op::Update, input.task_id, &envelope);
                 patch.project_id = input.project_id.map(|id| id.to_string());
-                patch.parent_id = input
-                    .parent_id
-                    .map_or(Patch::Null, |id| Patch::Value(id.to_string()));
+                patch.before = input.before.map(|id| id.to_string());
+                patch.after = input.after.map(|id| id.to_string());
+                patch.parent_id = match input.parent_id {
+                    Some(id) => Patch::Value(id.to_string()),
+                    // Beside another task, the parent is that one's.
+                    None if patch.before.is_some() || patch.after.is_some() => Patch::Absent,
+                    None => Patch::Null,
+                };
                 only_task(once(&tx, of_task(patch)).await?, Some(input.task_id))
             }),
         Operation::write("tasks.delete", "Delete a task")

@@ -1,6 +1,7 @@
 //! The plan: the touched rows in memory, changed patch by patch; every fault is collected, nothing is written here.
 
 mod links;
+mod order;
 mod projects;
 mod repeat;
 mod tasks;
@@ -8,7 +9,7 @@ mod tasks;
 mod tests;
 
 use crate::entity::{MAX_DEPTH, project, task};
-use crate::patch::{Op, PatchSet, ProjectPatch};
+use crate::patch::{Op, PatchSet, ProjectPatch, TaskPatch};
 use crate::{author, query};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -53,6 +54,8 @@ pub(crate) struct Plan {
     pub group: DeleteGroup,
     /// The groups that this set brings back.
     pub restored: Vec<Uuid>,
+    /// Tasks from before there were places, with the places that they get.
+    pub settled: Vec<(Uuid, String)>,
     /// Who waits for whom.
     pub web: links::Web,
     faults: Vec<FieldError>,
@@ -123,6 +126,7 @@ impl Plan {
             temp_ids: BTreeMap::new(),
             group: DeleteGroup::new(),
             restored: Vec::new(),
+            settled: Vec::new(),
             web: links::Web::default(),
             faults: Vec::new(),
             stale: None,
@@ -139,6 +143,8 @@ impl Plan {
         for patch in &set.task_patches {
             tasks.extend(patch.task_id.as_deref().and_then(id));
             tasks.extend(patch.parent_id.value().and_then(|text| id(text)));
+            tasks.extend(patch.before.as_deref().and_then(id));
+            tasks.extend(patch.after.as_deref().and_then(id));
             tasks.extend(patch.add_blocked_by.iter().filter_map(|text| id(text)));
             projects.extend(patch.project_id.as_deref().and_then(id));
         }
@@ -158,6 +164,14 @@ impl Plan {
                 },
             );
         }
+        // What goes beside another task goes below that one's parent.
+        let named: HashSet<Uuid> = set.task_patches.iter().filter_map(TaskPatch::beside).collect();
+        let above = self.tasks.values().filter(|row| named.contains(&row.after.id));
+        let above: HashSet<Uuid> = above
+            .filter_map(|row| row.after.parent_id)
+            .filter(|id| !self.tasks.contains_key(id))
+            .collect();
+        self.hold_tasks(query::tasks_by_id(tx, above.into_iter().collect()).await?);
         for row in query::projects_by_id(tx, projects.into_iter().collect()).await? {
             self.projects.insert(
                 row.id,
@@ -343,7 +357,10 @@ fn reshapes(set: &PatchSet) -> bool {
     let whole = |op: Op| matches!(op, Op::Delete | Op::Restore);
     set.project_patches.iter().any(|patch| whole(patch.op))
         || set.task_patches.iter().any(|patch| {
-            let moves = patch.project_id.is_some() || !patch.parent_id.is_absent();
+            let moves = patch.project_id.is_some()
+                || !patch.parent_id.is_absent()
+                || patch.before.is_some()
+                || patch.after.is_some();
             whole(patch.op) || (patch.op == Op::Update && moves)
         })
 }

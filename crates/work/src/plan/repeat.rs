@@ -4,6 +4,7 @@ use super::{Plan, Row};
 use crate::entity::task;
 use crate::model::TaskStatus;
 use crate::patch::Op;
+use crate::position::made_at;
 use crate::recurrence::Recurrence;
 use crate::search::VERSION;
 use serde_json::{Value, json};
@@ -58,6 +59,7 @@ impl Plan {
             blockers: 0,
             archived_at: None,
             indexed: VERSION,
+            position: made_at(self.now, self.created.len()),
             created_at: self.now,
             updated_at: self.now,
             created_by: self.by.clone(),

@@ -72,6 +72,7 @@ fn task(plan: &mut Plan, project_id: Uuid, parent_id: Option<Uuid>) -> Uuid {
         scheduled_date: None,
         recurrence: None,
         indexed: 0,
+        position: String::new(),
         created_at: plan.now,
         updated_at: plan.now,
         created_by: "user:test".to_owned(),

@@ -21,7 +21,9 @@ use uuid::Uuid;
 /// How far it is counted how many tasks have a word.
 const COUNTED: u64 = 1_000;
 /// Tasks with the rarest word that are looked at, the newest first.
-const LOOKED_AT: u64 = 2_000;
+const LOOKED_AT: u64 = 1_000;
+/// Tasks with a word that a list looks among, the newest first.
+const LISTED: u64 = 5_000;
 /// Tasks with all words that are ranked, the newest first.
 const RANKED: u64 = 300;
 /// Tasks from before the index that are looked through as they are.
@@ -114,8 +116,8 @@ async fn rarest(tx: &Tx, terms: &[String]) -> Result<usize> {
     Ok(usize::try_from(rarest).unwrap_or(0))
 }
 
-/// The tasks that have the rarest term, each once, the newest first.
-fn candidates(tx: &Tx, term: &str, last: bool) -> SelectStatement {
+/// The tasks that have a term, each once: so many of the newest.
+fn candidates(tx: &Tx, term: &str, last: bool, most: u64) -> SelectStatement {
     let mut rows = Query::select();
     rows.expr_as(
         Expr::col((token::Entity, token::Column::TaskId)),
@@ -124,7 +126,7 @@ fn candidates(tx: &Tx, term: &str, last: bool) -> SelectStatement {
     .from(token::Entity)
     .and_where(own(tx))
     .and_where(meets(word, term, last))
-    .limit(LOOKED_AT);
+    .limit(most);
     if !last {
         return rows
             .order_by((token::Entity, token::Column::TaskId), Order::Desc)
@@ -151,7 +153,10 @@ fn having(tx: &Tx, input: &SearchTasks, terms: &[String], rarest: usize) -> Opti
     let mut query = Query::select();
     query
         .expr(at(task::Column::Id))
-        .from_subquery(candidates(tx, terms.get(rarest)?, rarest == last), having.clone())
+        .from_subquery(
+            candidates(tx, terms.get(rarest)?, rarest == last, LOOKED_AT),
+            having.clone(),
+        )
         .cross_join(task::Entity)
         .and_where(at(task::Column::Id).equals((having, Alias::new("task_id"))))
         .and_where(at(task::Column::TenantId).eq(tx.tenant_value()))
@@ -171,19 +176,23 @@ fn having(tx: &Tx, input: &SearchTasks, terms: &[String], rarest: usize) -> Opti
     Some(query)
 }
 
-/// Whether the row of a statement over tasks has a word.
-pub(crate) fn has(tx: &Tx, term: &str, last: bool) -> SimpleExpr {
-    Expr::exists(
-        Query::select()
-            .expr(Expr::val(1))
-            .from(token::Entity)
-            .and_where(own(tx))
-            .and_where(
-                Expr::col((token::Entity, token::Column::TaskId)).equals((task::Entity, task::Column::Id)),
-            )
-            .and_where(meets(word, term, last))
-            .to_owned(),
-    )
+/// Whether the row of a statement over tasks has a word. Not by EXISTS, which PostgreSQL turns into a join over all rows with
+/// that word.
+fn has(tx: &Tx, term: &str, last: bool) -> SimpleExpr {
+    let found = Query::select()
+        .expr(Expr::val(1))
+        .from(token::Entity)
+        .and_where(own(tx))
+        .and_where(Expr::col((token::Entity, token::Column::TaskId)).equals((task::Entity, task::Column::Id)))
+        .and_where(meets(word, term, last))
+        .limit(1)
+        .to_owned();
+    SimpleExpr::SubQuery(None, Box::new(found.into())).is_not_null()
+}
+
+/// Whether the row of a statement over tasks is among the newest that have a word.
+pub(crate) fn among(tx: &Tx, term: &str, last: bool) -> SimpleExpr {
+    Expr::col((task::Entity, task::Column::Id)).in_subquery(candidates(tx, term, last, LISTED))
 }
 
 /// What the terms weigh in each of the tasks.
