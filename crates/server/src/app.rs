@@ -58,7 +58,9 @@ const MCP_CORE: &[&str] = &[
 const MCP_TOOLSETS: &[Toolset] = &[
     Toolset {
         name: "work",
-        nouns: &["projects", "tasks", "patches"],
+        nouns: &[
+            "projects", "tasks", "patches", "comments", "time", "timers", "trash", "filters",
+        ],
     },
     Toolset {
         name: "flows",

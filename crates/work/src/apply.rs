@@ -2,20 +2,21 @@
 
 use crate::entity::{patch_set, project, task};
 use crate::events;
+use crate::links::link;
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, RowChange};
-use crate::plan::{Plan, Sequence, Touch};
-use crate::undo;
-use serde_json::Value;
-use synapscale_core::{Changes, Error, NewEvent, Result, diff, new_id};
+use crate::plan::{Plan, Row, Sequence, Touch};
+use crate::{author, search, undo};
+use serde_json::{Value, json};
+use synapscale_core::{Change, Changes, Error, NewEvent, Result, diff, new_id};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait};
 use synapscale_store::orm::{ColumnTrait, IntoActiveModel, QueryFilter};
 use synapscale_store::{DeleteGroup, Tx};
 use uuid::Uuid;
 
 /// Plans and applies a set, keeps it with its inverse, and tells of it.
-pub(crate) async fn apply(tx: &Tx, set: &PatchSet) -> Result<PatchResult> {
-    let plan = Plan::make(tx, set, Sequence::Given).await?;
+pub(crate) async fn apply(tx: &Tx, set: &PatchSet, sequence: Sequence) -> Result<PatchResult> {
+    let plan = Plan::make(tx, set, sequence).await?;
     keep(tx, set, &plan, None).await
 }
 
@@ -25,7 +26,6 @@ pub(crate) async fn keep(tx: &Tx, set: &PatchSet, plan: &Plan, undo_of: Option<U
     let mut result = write(tx, plan, Some(id)).await?;
     result.patch_set_id = Some(id);
     let to_json = |value: Result<Value, serde_json::Error>| value.map_err(Error::internal);
-    let actor = tx.ctx().principal().unwrap_or(tx.ctx().actor());
     tx.insert::<patch_set::Entity>(patch_set::Model {
         tenant_id: Uuid::nil(),
         id,
@@ -34,7 +34,7 @@ pub(crate) async fn keep(tx: &Tx, set: &PatchSet, plan: &Plan, undo_of: Option<U
         changes: to_json(serde_json::to_value(&result.changes))?,
         status: "applied".to_owned(),
         undo_of,
-        created_by: format!("{}:{}", actor.kind.as_str(), actor.id),
+        created_by: author(tx),
         created_at: tx.ctx().clock().now(),
     })
     .await?;
@@ -53,6 +53,8 @@ pub(crate) async fn write(tx: &Tx, plan: &Plan, set: Option<Uuid>) -> Result<Pat
     update(tx, plan).await?;
     restore(tx, plan).await?;
     delete(tx, plan).await?;
+    settle(tx, plan).await?;
+    relink(tx, plan).await?;
     let result = describe(plan);
     for change in &result.changes {
         tell(tx, plan, change, set);
@@ -73,8 +75,9 @@ async fn insert(tx: &Tx, plan: &Plan) -> Result<()> {
         .iter()
         .filter_map(|id| plan.tasks.get(id))
         .map(|row| row.after.clone());
-    tx.insert_all::<task::Entity>(tasks.filter(|row| row.deleted_at.is_none()).collect())
-        .await
+    let tasks: Vec<task::Model> = tasks.filter(|row| row.deleted_at.is_none()).collect();
+    tx.insert_all::<task::Entity>(tasks.clone()).await?;
+    search::add(tx, &tasks).await
 }
 
 /// Every changed column of a row, guarded by the revision that the plan was made against.
@@ -90,12 +93,7 @@ macro_rules! update_row {
             .set(model)
             .filter($module::Column::Id.eq($before.id))
             .filter($module::Column::Revision.eq($before.revision));
-        if $tx.run_update(update).await? != 1 {
-            // Somebody changed the row between our read and our write: the whole transaction is tried again.
-            return Err(
-                Error::unavailable("busy_row", "A row changed at the same moment. Try again.").transient(),
-            );
-        }
+        one_hit($tx.run_update(update).await?)?;
     }};
 }
 
@@ -106,12 +104,111 @@ async fn update(tx: &Tx, plan: &Plan) -> Result<()> {
             update_row!(tx, project, before, row.after);
         }
     }
-    for row in plan.tasks.values().filter(|row| row.whole()) {
+    for row in plan.tasks.values().filter(|row| row.whole() && !filed(row)) {
         if let Some(before) = &row.before {
             update_row!(tx, task, before, row.after);
         }
     }
+    file(tx, plan).await?;
+    let reworded = plan.tasks.values().filter(|row| reworded(row));
+    search::again(tx, reworded.map(|row| &row.after)).await
+}
+
+/// Whether the words change by which a standing task is found, or it was not yet to be found by any.
+fn reworded(row: &Row<task::Model>) -> bool {
+    let texts = |row: &task::Model| {
+        (
+            row.title.clone(),
+            row.description.clone(),
+            row.tags.clone(),
+            row.indexed,
+        )
+    };
+    let before = row.before.as_ref().filter(|_| row.whole());
+    before.is_some_and(|before| texts(before) != texts(&row.after))
+}
+
+/// Whether nothing but the mark of the archive changes of a row.
+fn filed(row: &Row<task::Model>) -> bool {
+    let Some(before) = row.before.as_ref().filter(|_| row.op == Some(Op::Update)) else {
+        return false;
+    };
+    let mut marked = before.clone();
+    marked.archived_at = row.after.archived_at;
+    marked.revision = row.after.revision;
+    marked.updated_at = row.after.updated_at;
+    before.archived_at != row.after.archived_at && marked == row.after
+}
+
+/// Writes the mark of the archive: a whole tree by few statements.
+async fn file(tx: &Tx, plan: &Plan) -> Result<()> {
+    for archived in [true, false] {
+        let rows = plan.tasks.values().filter(|row| filed(row));
+        let rows = rows.filter(|row| row.after.archived_at.is_some() == archived);
+        let ids: Vec<Uuid> = rows.map(|row| row.after.id).collect();
+        for ids in ids.chunks(500) {
+            let update = tx
+                .update::<task::Entity>()
+                .col_expr(task::Column::ArchivedAt, Expr::val(archived.then_some(plan.now)))
+                .col_expr(task::Column::UpdatedAt, Expr::val(plan.now))
+                .col_expr(task::Column::Revision, Expr::col(task::Column::Revision).add(1))
+                .filter(task::Column::Id.is_in(ids.iter().copied()))
+                .filter(task::Column::DeletedAt.is_null());
+            let update = match archived {
+                true => update.filter(task::Column::ArchivedAt.is_null()),
+                false => update.filter(task::Column::ArchivedAt.is_not_null()),
+            };
+            all_hit(tx.run_update(update).await?, ids)?;
+        }
+    }
     Ok(())
+}
+
+/// Writes the places of tasks from before there were places. Their revisions stay: they stand where they stood.
+async fn settle(tx: &Tx, plan: &Plan) -> Result<()> {
+    for (id, place) in &plan.settled {
+        let update = tx
+            .update::<task::Entity>()
+            .col_expr(task::Column::Position, Expr::val(place.clone()))
+            .filter(task::Column::Id.eq(*id))
+            .filter(task::Column::Position.eq(""));
+        tx.run_update(update).await?;
+    }
+    Ok(())
+}
+
+/// Writes who waits for whom.
+async fn relink(tx: &Tx, plan: &Plan) -> Result<()> {
+    let mut made = Vec::new();
+    for (id, before, after) in plan.web.changed() {
+        let gone: Vec<Uuid> = before.difference(after).copied().collect();
+        if !gone.is_empty() {
+            let delete = tx
+                .delete::<link::Entity>()
+                .filter(link::Column::BlockedId.eq(id))
+                .filter(link::Column::BlockerId.is_in(gone.iter().copied()));
+            all_hit(tx.run_delete(delete).await?, &gone)?;
+        }
+        // One that the same set made and deleted leaves nothing.
+        let kept = plan.tasks.get(&id).is_some_and(|row| row.op.is_some());
+        made.extend(
+            after
+                .difference(before)
+                .filter(|_| kept)
+                .map(|blocker| link::Model {
+                    tenant_id: Uuid::nil(),
+                    blocked_id: id,
+                    blocker_id: *blocker,
+                    created_at: plan.now,
+                }),
+        );
+    }
+    // Nor does one that waits for such a one.
+    made.retain(|link| {
+        let blocker = plan.tasks.get(&link.blocker_id);
+        blocker.is_none_or(|row| row.before.is_some() || row.op.is_some())
+    });
+    tx.insert_all::<link::Entity>(made).await
 }
 
 async fn restore(tx: &Tx, plan: &Plan) -> Result<()> {
@@ -178,7 +275,7 @@ async fn delete(tx: &Tx, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Somebody else deleted one of the rows between our read and our write: the whole transaction is tried again.
+/// Somebody else changed one of the rows between our read and our write: the whole transaction is tried again.
 fn all_hit(hit: u64, ids: &[Uuid]) -> Result<()> {
     match usize::try_from(hit) == Ok(ids.len()) {
         true => Ok(()),
@@ -188,10 +285,15 @@ fn all_hit(hit: u64, ids: &[Uuid]) -> Result<()> {
     }
 }
 
+/// As [`all_hit`], for one row.
+pub(crate) fn one_hit(hit: u64) -> Result<()> {
+    all_hit(hit, &[Uuid::nil()])
+}
+
 fn fields(value: Option<Value>) -> Value {
     let mut value = value.unwrap_or_else(|| Value::Object(Default::default()));
     if let Some(map) = value.as_object_mut() {
-        for quiet in ["updated_at", "revision"] {
+        for quiet in ["updated_at", "revision", "blocked"] {
             map.remove(quiet);
         }
     }
@@ -232,13 +334,22 @@ pub(crate) fn describe(plan: &Plan) -> PatchResult {
     }
     for row in plan.tasks.values() {
         let Some(op) = row.op else { continue };
-        let after = Task::from(row.after.clone());
+        let after = Task::seen((row.after.clone(), plan.web.is_blocked(row.after.id)));
         let before = row
             .before
             .clone()
             .map(|row| serde_json::to_value(Task::from(row)).unwrap_or_default());
         let now = serde_json::to_value(&after).unwrap_or_default();
-        let changed = diff(&fields(before), &fields(Some(now)));
+        let mut changed = diff(&fields(before), &fields(Some(now)));
+        if let Some((before, after)) = plan.web.change_of(after.id) {
+            changed.insert(
+                "blocked_by".to_owned(),
+                Change {
+                    before: json!(before),
+                    after: json!(after),
+                },
+            );
+        }
         result
             .changes
             .push(change("task", after.id, op, after.revision, changed));

@@ -110,6 +110,13 @@ soft_entity!(task, "tasks", {
     #[sea_orm(column_type = "JsonBinary")]
     integration_ids: Json,
     depth: i64,
+    blockers: i64,
+    archived_at: Option<DateTimeUtc>,
+    scheduled_date: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    recurrence: Option<Json>,
+    indexed: i64,
+    position: String,
 });
 
 /// An applied patch set with what undoes it.

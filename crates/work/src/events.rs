@@ -74,6 +74,83 @@ impl EventPayload for PatchSetUndone {
     const ABOUT: &'static str = "A patch set was undone.";
 }
 
+/// Declares events about a task whose payload is no more than a few ids and words.
+macro_rules! task_events {
+    ($($name:ident = $kind:literal, $about:literal { $($(#[$meta:meta])* $field:ident: $type:ty,)* })*) => {$(
+        #[doc = $about]
+        #[derive(Serialize, JsonSchema)]
+        pub struct $name {
+            $($(#[$meta])* pub $field: $type,)*
+        }
+
+        impl EventPayload for $name {
+            const KIND: &'static str = $kind;
+            const ABOUT: &'static str = $about;
+        }
+    )*};
+}
+
+task_events! {
+    CommentCreated = "comment.created", "Somebody commented on a task." {
+        /// The comment.
+        comment_id: Uuid,
+        /// The task's title.
+        title: String,
+    }
+    CommentUpdated = "comment.updated", "A comment on a task was edited." {
+        /// The comment.
+        comment_id: Uuid,
+    }
+    CommentDeleted = "comment.deleted", "A comment on a task was deleted." {
+        /// The comment.
+        comment_id: Uuid,
+        /// Who had written it.
+        author: String,
+    }
+    TimeLogged = "time.logged", "Somebody logged time on a task." {
+        /// The entry.
+        time_entry_id: Uuid,
+        /// How long, in minutes.
+        minutes: i64,
+        /// On which day.
+        date: String,
+    }
+    TimeChanged = "time.changed", "Logged time was corrected." {
+        /// The entry.
+        time_entry_id: Uuid,
+    }
+    TimeDeleted = "time.deleted", "Logged time was deleted." {
+        /// The entry.
+        time_entry_id: Uuid,
+        /// How long it was, in minutes; null for a timer that ran.
+        minutes: Option<i64>,
+        /// Of which day.
+        date: String,
+    }
+    FilterSaved = "filter.saved", "A filter over tasks was saved or changed." {
+        /// Its name.
+        name: String,
+        /// Whether everybody in the workspace sees it.
+        shared: bool,
+    }
+    FilterDeleted = "filter.deleted", "A saved filter was deleted." {
+        /// Its name.
+        name: String,
+    }
+    TaskPurged = "task.purged", "A deleted task went for good." {
+        /// Its title.
+        title: String,
+    }
+    ProjectPurged = "project.purged", "A deleted project went for good." {
+        /// Its name.
+        name: String,
+    }
+    TimerStarted = "timer.started", "Somebody started a timer on a task." {
+        /// The entry that the timer becomes.
+        time_entry_id: Uuid,
+    }
+}
+
 /// Every kind declared here.
 pub fn kinds() -> Vec<EventKind> {
     vec![
@@ -87,5 +164,16 @@ pub fn kinds() -> Vec<EventKind> {
         EventKind::of::<TaskRestored>(),
         EventKind::of::<PatchSetApplied>(),
         EventKind::of::<PatchSetUndone>(),
+        EventKind::of::<CommentCreated>(),
+        EventKind::of::<CommentUpdated>(),
+        EventKind::of::<CommentDeleted>(),
+        EventKind::of::<TimeLogged>(),
+        EventKind::of::<TimeChanged>(),
+        EventKind::of::<TimeDeleted>(),
+        EventKind::of::<TimerStarted>(),
+        EventKind::of::<TaskPurged>(),
+        EventKind::of::<FilterSaved>(),
+        EventKind::of::<FilterDeleted>(),
+        EventKind::of::<ProjectPurged>(),
     ]
 }

@@ -1,28 +1,77 @@
 //! Projects and tasks. Every change, single or in a set, is one plan: made in memory against the rows it touches, shown as
 //! a diff, applied whole or not at all.
 
+mod activity;
 mod apply;
+mod archive;
+mod comments;
 mod entity;
 mod events;
+mod filter;
+mod links;
 mod model;
 mod ops;
 mod patch;
 mod plan;
+mod position;
 mod query;
+mod recurrence;
+mod search;
 mod sort;
+mod time;
+mod trash;
 mod undo;
+mod words;
 
 pub use model::{Priority, Project, ProjectStatus, Task, TaskNode, TaskStatus};
 pub use patch::{Op, PatchResult, PatchSet, ProjectBody, ProjectPatch, TaskBody, TaskPatch};
+pub use recurrence::Recurrence;
 
 use synapscale_ops::Module;
+use synapscale_store::Tx;
 
 /// The module.
 pub fn module() -> Module {
     let mut module = Module::new("work");
-    module.operations = ops::all();
+    let backlog = search::Backlog::default();
+    module.operations = [
+        ops::all(&backlog),
+        search::operations(&backlog),
+        comments::operations(&backlog),
+        activity::operations(),
+        time::operations(),
+        links::operations(),
+        archive::operations(),
+        trash::operations(),
+        filter::operations(),
+    ]
+    .concat();
     module.events = events::kinds();
-    module.migrations = vec![entity::migration()];
-    module.entities = entity::entities();
+    module.migrations = vec![
+        entity::migration(),
+        comments::migration(),
+        time::migration(),
+        links::migration(),
+        archive::migration(),
+        recurrence::migration(),
+        search::migration(),
+        position::migration(),
+        filter::migration(),
+    ];
+    module.entities = [
+        entity::entities(),
+        comments::entities(),
+        time::entities(),
+        links::entities(),
+        search::entities(),
+        filter::entities(),
+    ]
+    .concat();
     module
+}
+
+/// For whom the call is made, as rows name people: `user:ID`, also when a key or an agent acts for them.
+pub(crate) fn author(tx: &Tx) -> String {
+    let actor = tx.ctx().principal().unwrap_or(tx.ctx().actor());
+    format!("{}:{}", actor.kind.as_str(), actor.id)
 }

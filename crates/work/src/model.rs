@@ -1,6 +1,7 @@
 //! Projects and tasks as the API shows them.
 
 use crate::entity::{project, task};
+use crate::recurrence::Recurrence;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,19 @@ words! {
         /// Will not be done.
         Cancelled = "cancelled",
     }
+}
+
+/// What a list does with tasks in the archive, and with those of archived projects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Archived {
+    /// Leaves them out.
+    #[default]
+    Hidden,
+    /// Shows them beside the others.
+    Included,
+    /// Shows nothing else.
+    Only,
 }
 
 words! {
@@ -143,6 +157,10 @@ pub struct Task {
     pub assignee: Option<String>,
     /// Until when.
     pub due_date: Option<DateTime<Utc>>,
+    /// When it is to be worked on, apart from when it is due.
+    pub scheduled_date: Option<DateTime<Utc>>,
+    /// How it comes again; completing the task hands this on to the next one.
+    pub recurrence: Option<Recurrence>,
     /// How long it should take, in minutes.
     pub estimated_minutes: Option<i64>,
     /// How long it took, in minutes.
@@ -155,6 +173,12 @@ pub struct Task {
     pub integration_ids: Value,
     /// How many tasks it is below, 0 to 5.
     pub depth: i64,
+    /// Its place among its siblings, which sorts like text; tasks from before there were places have none.
+    pub position: String,
+    /// Whether a task that it waits for is neither done nor cancelled.
+    pub blocked: bool,
+    /// When it was put into the archive; null while it is in sight.
+    pub archived_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it changed last.
@@ -166,6 +190,16 @@ pub struct Task {
     /// When it was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
+}
+
+impl Task {
+    /// The row with whether it waits for an open one, which other rows tell.
+    pub(crate) fn seen((row, blocked): (task::Model, bool)) -> Self {
+        Task {
+            blocked,
+            ..Task::from(row)
+        }
+    }
 }
 
 /// A task with those below it.
@@ -221,12 +255,17 @@ impl From<task::Model> for Task {
             priority: Priority::parse(&row.priority),
             assignee: row.assignee,
             due_date: row.due_date,
+            scheduled_date: row.scheduled_date,
+            recurrence: row.recurrence.and_then(|rule| serde_json::from_value(rule).ok()),
             estimated_minutes: row.estimated_minutes,
             actual_minutes: row.actual_minutes,
             tags: row.tags,
             metadata: row.metadata,
             integration_ids: row.integration_ids,
             depth: row.depth,
+            position: row.position,
+            blocked: false,
+            archived_at: row.archived_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
             created_by: row.created_by,

@@ -1,6 +1,7 @@
 //! Patch sets: what may be asked for in one go.
 
 use crate::model::{Priority, Project, ProjectStatus, Task, TaskStatus};
+use crate::recurrence::Recurrence;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,12 @@ pub struct TaskBody {
     /// Until when.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub due_date: Patch<DateTime<Utc>>,
+    /// When it is to be worked on, apart from when it is due.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub scheduled_date: Patch<DateTime<Utc>>,
+    /// How it comes again: completing the task makes the next one.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub recurrence: Patch<Recurrence>,
     /// How long it should take, in minutes.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     #[schemars(range(min = 0, max = 10_000_000))]
@@ -66,6 +73,13 @@ pub struct TaskBody {
     /// Its ids elsewhere, by system.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub integration_ids: Patch<BTreeMap<String, String>>,
+    /// Whether it is in the archive: this task alone, not those below it.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub archived: Patch<bool>,
+    /// Its place among its siblings, as a task's `position` tells; `before` and `after` of a patch find one.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    #[schemars(length(max = 1_000), regex(pattern = r"^[0-9]*[1-9]$"))]
+    pub position: Patch<String>,
 }
 
 /// Fields of a project to be set; what is absent stays.
@@ -120,12 +134,53 @@ pub struct TaskPatch {
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     #[schemars(length(max = 70))]
     pub parent_id: Patch<String>,
+    /// The sibling that it goes right before; it moves to that one's parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 70))]
+    pub before: Option<String>,
+    /// The sibling that it goes right after; it moves to that one's parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 70))]
+    pub after: Option<String>,
+    /// Tasks that it waits for from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 70)))]
+    pub add_blocked_by: Vec<String>,
+    /// Tasks that it waits for no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 70)))]
+    pub remove_blocked_by: Vec<String>,
     /// The fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<TaskBody>,
     /// The revision that is to be changed; another one refuses the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_revision: Option<i64>,
+}
+
+impl TaskPatch {
+    /// A patch of a task with nothing in it yet.
+    pub(crate) fn of(op: Op, id: Option<Uuid>) -> Self {
+        TaskPatch {
+            op,
+            task_id: id.map(|id| id.to_string()),
+            temp_id: None,
+            project_id: None,
+            parent_id: Patch::Absent,
+            before: None,
+            after: None,
+            add_blocked_by: Vec::new(),
+            remove_blocked_by: Vec::new(),
+            body: None,
+            expected_revision: None,
+        }
+    }
+
+    /// The standing task that it goes right before or after.
+    pub(crate) fn beside(&self) -> Option<Uuid> {
+        let named = self.before.as_ref().or(self.after.as_ref())?;
+        Uuid::parse_str(named).ok()
+    }
 }
 
 /// One change of a project.

@@ -1,8 +1,10 @@
 //! Reading: rows by id and group, trees by one recursive query, lists by filters and a stable order.
 
 use crate::entity::{patch_set, project, task};
+use crate::filter::TaskFilter;
+use crate::links;
 use crate::model::{Project, Task, TaskNode};
-use crate::ops::{ListProjects, ListTasks};
+use crate::ops::ListProjects;
 use crate::sort::{Key, Sort};
 use std::collections::HashMap;
 use synapscale_core::{Error, Result};
@@ -12,7 +14,7 @@ use synapscale_store::orm::sea_query::{
     WithClause,
 };
 use synapscale_store::orm::{
-    ColumnTrait, Condition, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
@@ -48,6 +50,49 @@ pub(crate) async fn tasks_of_project(tx: &Tx, id: Uuid) -> Result<Vec<task::Mode
     whole(query.rows(tx).await?)
 }
 
+/// The living siblings of a task, and itself.
+fn siblings(tx: &Tx, of: &task::Model) -> Select<task::Entity> {
+    let query = tx
+        .find_live::<task::Entity>()
+        .filter(task::Column::ProjectId.eq(of.project_id));
+    match of.parent_id {
+        Some(parent) => query.filter(task::Column::ParentId.eq(parent)),
+        None => query.filter(task::Column::ParentId.is_null()),
+    }
+}
+
+/// Those among a task's siblings that are from before there were places.
+pub(crate) async fn unplaced(tx: &Tx, of: &task::Model) -> Result<Vec<task::Model>> {
+    let query = siblings(tx, of).filter(task::Column::Position.eq(""));
+    whole(query.limit(MAX_TREE + 1).rows(tx).await?)
+}
+
+/// The places next to a task's among its siblings, the nearest first.
+pub(crate) async fn places_beyond(
+    tx: &Tx,
+    of: &task::Model,
+    after: bool,
+    most: u64,
+) -> Result<Vec<(Uuid, String)>> {
+    let query = siblings(tx, of)
+        .select_only()
+        .column(task::Column::Id)
+        .column(task::Column::Position);
+    let query = match after {
+        true => query
+            .filter(task::Column::Position.gt(of.position.as_str()))
+            .order_by_asc(task::Column::Position),
+        false => query
+            .filter(task::Column::Position.lt(of.position.as_str()))
+            .order_by_desc(task::Column::Position),
+    };
+    let statement = QueryTrait::into_query(query.limit(most));
+    tx.query_by(&statement, |row| {
+        Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))
+    })
+    .await
+}
+
 pub(crate) async fn tasks_of_group(tx: &Tx, group: Uuid) -> Result<Vec<task::Model>> {
     tx.find::<task::Entity>()
         .filter(task::Column::DeleteGroup.eq(group))
@@ -62,13 +107,21 @@ pub(crate) async fn projects_of_group(tx: &Tx, group: Uuid) -> Result<Vec<projec
         .await
 }
 
-/// The rows of a query for whole tasks.
-async fn in_order(tx: &Tx, query: Select<task::Entity>) -> Result<Vec<task::Model>> {
-    tx.query_by(&QueryTrait::into_query(query), task::Model::in_order)
-        .await
+/// A task and whether it waits for an open one.
+pub(crate) type Seen = (task::Model, bool);
+
+/// The rows of a query for whole tasks, each with whether it is blocked.
+async fn seen(tx: &Tx, mut query: SelectStatement) -> Result<Vec<Seen>> {
+    query.expr(links::blocked_column(tx));
+    let last = task::Column::iter().count();
+    tx.query_by(&query, |row| {
+        let blocked: i64 = row.try_get_by_index(last)?;
+        Ok((task::Model::in_order(row)?, blocked == 1))
+    })
+    .await
 }
 
-fn whole(rows: Vec<task::Model>) -> Result<Vec<task::Model>> {
+fn whole<T>(rows: Vec<T>) -> Result<Vec<T>> {
     match rows.len() as u64 > MAX_TREE {
         true => Err(Error::too_large("tree", format!("{MAX_TREE} tasks"))),
         false => Ok(rows),
@@ -83,17 +136,20 @@ pub(crate) async fn subtree(tx: &Tx, root: Uuid) -> Result<Vec<task::Model>> {
     )
 }
 
-fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
+/// Only living tasks of this tenant.
+fn live(tx: &Tx, query: &mut SelectStatement) {
+    query
+        .and_where(Expr::col((task::Entity, task::Column::TenantId)).eq(tx.tenant_value()))
+        .and_where(Expr::col((task::Entity, task::Column::DeletedAt)).is_null());
+}
+
+/// A walk over the living task and all living ones below it: the name of a table of their ids, in the column `id`.
+pub(crate) fn walk_down(tx: &Tx, root: Uuid) -> (Alias, WithClause) {
     let tree = Alias::new("tree");
     let id = Alias::new("id");
-    let live = |query: &mut SelectStatement| {
-        query
-            .and_where(Expr::col((task::Entity, task::Column::TenantId)).eq(tx.tenant_value()))
-            .and_where(Expr::col((task::Entity, task::Column::DeletedAt)).is_null());
-    };
     let mut first = Query::select();
     first.column((task::Entity, task::Column::Id)).from(task::Entity);
-    live(&mut first);
+    live(tx, &mut first);
     first.and_where(Expr::col((task::Entity, task::Column::Id)).eq(root));
     // CROSS JOIN keeps SQLite to this order: a walk from the tree into the index, never over all tasks.
     let mut below = Query::select();
@@ -102,22 +158,32 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
         .from(tree.clone())
         .cross_join(task::Entity)
         .and_where(Expr::col((task::Entity, task::Column::ParentId)).equals((tree.clone(), id.clone())));
-    live(&mut below);
+    live(tx, &mut below);
     // Distinct: the walk ends even if the rows should ever form a circle.
     let mut walk = CommonTableExpression::new();
     walk.table_name(tree.clone())
-        .column(id.clone())
+        .column(id)
         .query(first.union(UnionType::Distinct, below).to_owned());
     let mut clause = WithClause::new();
     clause.recursive(true).cte(walk);
+    (tree, clause)
+}
+
+/// As [`subtree`], each with whether it is blocked.
+pub(crate) async fn seen_subtree(tx: &Tx, root: Uuid) -> Result<Vec<Seen>> {
+    whole(seen(tx, subtree_query(tx, root)).await?)
+}
+
+fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
+    let (tree, clause) = walk_down(tx, root);
     let mut rows = Query::select();
     rows.columns(task::Column::iter().map(|column| (task::Entity, column)))
         .from(tree.clone())
         .cross_join(task::Entity)
-        .and_where(Expr::col((task::Entity, task::Column::Id)).equals((tree, id)));
-    live(&mut rows);
+        .and_where(Expr::col((task::Entity, task::Column::Id)).equals((tree, Alias::new("id"))));
+    live(tx, &mut rows);
     rows.order_by((task::Entity, task::Column::Depth), Order::Asc)
-        .order_by((task::Entity, task::Column::CreatedAt), Order::Asc)
+        .order_by((task::Entity, task::Column::Position), Order::Asc)
         .order_by((task::Entity, task::Column::Id), Order::Asc)
         .limit(MAX_TREE + 1)
         .with_cte(clause);
@@ -125,15 +191,15 @@ fn subtree_query(tx: &Tx, root: Uuid) -> SelectStatement {
 }
 
 /// Rows, parents before children, as trees. The roots are those whose parent is not among them.
-pub(crate) fn nest(rows: Vec<task::Model>) -> Vec<TaskNode> {
+pub(crate) fn nest(rows: Vec<Seen>) -> Vec<TaskNode> {
     let mut slots: Vec<Option<TaskNode>> = Vec::with_capacity(rows.len());
     let mut index: HashMap<Uuid, usize> = HashMap::with_capacity(rows.len());
     let mut parents: Vec<Option<usize>> = Vec::with_capacity(rows.len());
     for (place, row) in rows.into_iter().enumerate() {
-        index.insert(row.id, place);
-        parents.push(row.parent_id.and_then(|parent| index.get(&parent).copied()));
+        index.insert(row.0.id, place);
+        parents.push(row.0.parent_id.and_then(|parent| index.get(&parent).copied()));
         slots.push(Some(TaskNode {
-            task: Task::from(row),
+            task: Task::seen(row),
             children: Vec::new(),
         }));
     }
@@ -154,15 +220,18 @@ pub(crate) fn nest(rows: Vec<task::Model>) -> Vec<TaskNode> {
 }
 
 /// All living tasks of a project, parents before children.
-pub(crate) async fn project_tree(tx: &Tx, id: Uuid) -> Result<Vec<TaskNode>> {
-    let query = tx
+pub(crate) async fn project_tree(tx: &Tx, id: Uuid, archived: bool) -> Result<Vec<TaskNode>> {
+    let mut query = tx
         .find_live::<task::Entity>()
         .filter(task::Column::ProjectId.eq(id))
         .order_by_asc(task::Column::Depth)
-        .order_by_asc(task::Column::CreatedAt)
+        .order_by_asc(task::Column::Position)
         .order_by_asc(task::Column::Id)
         .limit(MAX_TREE + 1);
-    Ok(nest(whole(in_order(tx, query).await?)?))
+    if !archived {
+        query = query.filter(task::Column::ArchivedAt.is_null());
+    }
+    Ok(nest(whole(seen(tx, QueryTrait::into_query(query)).await?)?))
 }
 
 pub(crate) async fn live_task(tx: &Tx, id: Uuid) -> Result<task::Model> {
@@ -172,6 +241,32 @@ pub(crate) async fn live_task(tx: &Tx, id: Uuid) -> Result<task::Model> {
         .row(tx)
         .await?;
     row.ok_or_else(|| Error::not_found("task"))
+}
+
+/// The living task with whether it is blocked.
+pub(crate) async fn seen_task(tx: &Tx, id: Uuid) -> Result<Task> {
+    let query = tx.find_live::<task::Entity>().filter(task::Column::Id.eq(id));
+    let rows = seen(tx, QueryTrait::into_query(query)).await?;
+    let row = rows.into_iter().next().map(Task::seen);
+    row.ok_or_else(|| Error::not_found("task"))
+}
+
+/// The living ones among the tasks of these ids, each with whether it is blocked.
+pub(crate) async fn seen_tasks(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<Task>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = tx.find_live::<task::Entity>().filter(task::Column::Id.is_in(ids));
+    let rows = seen(tx, QueryTrait::into_query(query)).await?;
+    Ok(rows.into_iter().map(Task::seen).collect())
+}
+
+/// The task, deleted or not.
+pub(crate) async fn task_at(tx: &Tx, id: Uuid) -> Result<Option<task::Model>> {
+    tx.find::<task::Entity>()
+        .filter(task::Column::Id.eq(id))
+        .row(tx)
+        .await
 }
 
 pub(crate) async fn live_project(tx: &Tx, id: Uuid) -> Result<project::Model> {
@@ -193,7 +288,7 @@ pub(crate) async fn set(tx: &Tx, id: Uuid) -> Result<patch_set::Model> {
 }
 
 /// Whether a text holds another, whatever their case. The text's wildcards stand for themselves.
-fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
+pub(crate) fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
     let escaped = text
         .to_lowercase()
         .replace('\\', "\\\\")
@@ -204,7 +299,7 @@ fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr {
 }
 
 /// A tag as it stands in the JSON text, quotes and all.
-fn tagged(column: SimpleExpr, tag: &str) -> SimpleExpr {
+pub(crate) fn tagged(column: SimpleExpr, tag: &str) -> SimpleExpr {
     let quoted = serde_json::to_string(tag).unwrap_or_default();
     let escaped = quoted
         .replace('\\', "\\\\")
@@ -260,51 +355,33 @@ const TASK_KEYS: &[Key<task::Column>] = &[
         column: task::Column::DueDate,
         gaps: true,
     },
+    Key {
+        name: "scheduled_date",
+        column: task::Column::ScheduledDate,
+        gaps: true,
+    },
     key("priority", task::Column::PriorityRank),
     key("title", task::Column::Title),
+    key("position", task::Column::Position),
 ];
 
-pub(crate) async fn tasks(tx: &Tx, wanted: &ListTasks) -> Result<Page<Task>> {
-    let limit = page::limit(wanted.limit);
-    let sort = Sort::parse(wanted.sort.as_deref(), task::Column::Id, TASK_KEYS)?;
-    let query = filtered(tx.find_live::<task::Entity>(), wanted);
-    let query = sort.page(query, wanted.cursor.as_deref())?;
-    let rows = in_order(tx, query.limit(limit + 1)).await?;
-    Ok(Page::cut(rows, limit, |row| sort.place(row))?.map(Task::from))
+/// The order that a caller asked for.
+pub(crate) fn task_sort(sort: Option<&str>) -> Result<Sort<task::Entity>> {
+    Sort::parse(sort, task::Column::Id, TASK_KEYS)
 }
 
-fn filtered(mut query: Select<task::Entity>, wanted: &ListTasks) -> Select<task::Entity> {
-    if let Some(id) = wanted.project_id {
-        query = query.filter(task::Column::ProjectId.eq(id));
-    }
-    if let Some(id) = wanted.parent_id {
-        query = query.filter(task::Column::ParentId.eq(id));
-    }
-    if let Some(statuses) = wanted.status.as_ref().filter(|list| !list.is_empty()) {
-        query = query.filter(task::Column::Status.is_in(statuses.iter().map(|status| status.as_str())));
-    }
-    if let Some(priorities) = wanted.priority.as_ref().filter(|list| !list.is_empty()) {
-        query =
-            query.filter(task::Column::Priority.is_in(priorities.iter().map(|priority| priority.as_str())));
-    }
-    if let Some(assignee) = &wanted.assignee {
-        query = query.filter(task::Column::Assignee.eq(assignee.as_str()));
-    }
-    if let Some(tag) = &wanted.tag {
-        query = query.filter(tagged(Expr::col((task::Entity, task::Column::Tags)), tag));
-    }
-    if let Some(before) = wanted.due_before {
-        query = query.filter(task::Column::DueDate.lt(before));
-    }
-    if let Some(after) = wanted.due_after {
-        query = query.filter(task::Column::DueDate.gt(after));
-    }
-    if let Some(text) = &wanted.text {
-        let title = contains(Expr::col((task::Entity, task::Column::Title)), text);
-        let description = contains(Expr::col((task::Entity, task::Column::Description)), text);
-        query = query.filter(Condition::any().add(title).add(description));
-    }
-    query
+pub(crate) async fn tasks(
+    tx: &Tx,
+    filter: &TaskFilter,
+    sort: Option<&str>,
+    limit: Option<u32>,
+    cursor: Option<&str>,
+) -> Result<Page<Task>> {
+    let limit = page::limit(limit);
+    let sort = task_sort(sort)?;
+    let query = sort.page(filter.select(tx)?, cursor)?;
+    let rows = seen(tx, QueryTrait::into_query(query.limit(limit + 1))).await?;
+    Ok(Page::cut(rows, limit, |(row, _)| sort.place(row))?.map(Task::seen))
 }
 
 pub(crate) async fn sets(

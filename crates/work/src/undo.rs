@@ -41,6 +41,9 @@ const TASK_FIELDS: &[&str] = &[
     "priority",
     "assignee",
     "due_date",
+    "scheduled_date",
+    "recurrence",
+    "position",
     "estimated_minutes",
     "actual_minutes",
     "tags",
@@ -87,13 +90,11 @@ pub(crate) fn inverse(plan: &Plan) -> Result<PatchSet> {
     rows.sort_by_key(|row| row.before.as_ref().map_or(0, |before| before.depth));
     for row in rows {
         let patch = |op, body, project_id, parent_id| TaskPatch {
-            op,
-            task_id: Some(row.after.id.to_string()),
-            temp_id: None,
             project_id,
             parent_id,
             body,
             expected_revision: Some(row.after.revision),
+            ..TaskPatch::of(op, Some(row.after.id))
         };
         let project_goes = plan
             .projects
@@ -114,7 +115,10 @@ pub(crate) fn inverse(plan: &Plan) -> Result<PatchSet> {
         if let Some(before) = row.before.as_ref().filter(|_| row.whole()) {
             let json = |row: &task::Model| serde_json::to_value(Task::from(row.clone())).unwrap_or_default();
             let body = old_fields(&json(before), &json(&row.after), TASK_FIELDS);
-            let body: TaskBody = serde_json::from_value(Value::Object(body)).map_err(Error::internal)?;
+            let mut body: TaskBody = serde_json::from_value(Value::Object(body)).map_err(Error::internal)?;
+            if before.archived_at.is_some() != row.after.archived_at.is_some() {
+                body.archived = Patch::Value(before.archived_at.is_some());
+            }
             // At the top of a tree no parent carries the project along: going to another one is a move too.
             // What goes back to being deleted need not move first: where it was may be deleted too.
             let moved = row.op != Some(Op::Restore)
@@ -126,10 +130,16 @@ pub(crate) fn inverse(plan: &Plan) -> Result<PatchSet> {
                 (true, Some(parent)) => Patch::Value(parent.to_string()),
             };
             let project = (moved && before.parent_id.is_none()).then(|| before.project_id.to_string());
+            let waits = plan.web.change_of(before.id);
+            let names = |ids: Vec<&Uuid>| ids.into_iter().map(Uuid::to_string).collect::<Vec<_>>();
             // One that only its ancestor's move carried along goes back with that.
-            if moved || body != TaskBody::default() {
-                set.task_patches
-                    .push(patch(Op::Update, Some(body), project, parent));
+            if moved || waits.is_some() || body != TaskBody::default() {
+                let mut patch = patch(Op::Update, Some(body), project, parent);
+                if let Some((old, new)) = waits {
+                    patch.add_blocked_by = names(old.difference(new).collect());
+                    patch.remove_blocked_by = names(new.difference(old).collect());
+                }
+                set.task_patches.push(patch);
             }
         }
     }
@@ -243,6 +253,10 @@ fn differences(index: usize, change: &RowChange, revision: i64, now: &Value, fou
     );
     let before = found.len();
     for (field, values) in &change.diff {
+        // Other rows tell of it.
+        if field == "blocked_by" {
+            continue;
+        }
         if now.get(field).unwrap_or(&Value::Null) != &values.after {
             found.push(FieldError {
                 pointer: format!("/changes/{index}/diff/{field}"),

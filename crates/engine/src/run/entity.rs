@@ -112,7 +112,12 @@ pub fn migrations() -> Vec<Migration> {
             .add_column("runs", text("parent_path").null())
             .add_column("runs", integer("depth").null()),
         // Old runs leave with their journals.
-        Migration::new("engine_0004_old_runs_leave").may_delete("journal"),
+        Migration::new("engine_0004_old_runs_leave")
+            .may_delete("journal")
+            .add_index(
+                "runs",
+                Index::new("runs_by_end", &["finished_at"]).across_tenants(),
+            ),
     ]
 }
 

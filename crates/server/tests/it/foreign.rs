@@ -28,6 +28,18 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let set =
         json!({ "task_patches": [{ "op": "update", "task_id": task["id"], "body": { "tags": [MARK] } }] });
     let applied = server.ask(Method::POST, "/api/v1/patches", set).await;
+    let path = format!("/api/v1/tasks/{}", id(&task["id"]));
+    let said = json!({ "body": MARK });
+    let comment = server.ask(Method::POST, &format!("{path}/comments"), said).await;
+    let spent = json!({ "minutes": 5, "note": MARK });
+    let time = server.ask(Method::POST, &format!("{path}/time"), spent).await;
+    let filter = json!({ "name": MARK, "filter": { "tag": MARK }, "shared": true });
+    let filter = server.ask(Method::POST, "/api/v1/filters", filter).await;
+    let gone = server.project(MARK).await;
+    server
+        .ask(Method::DELETE, &format!("/api/v1/projects/{gone}"), Value::Null)
+        .await;
+    let trash = server.get("/api/v1/trash").await;
     let workflow = server
         .apply(json!({
             "name": MARK, "title": MARK,
@@ -78,6 +90,11 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
         ("route_id", id(&route["id"])),
         ("project_id", id(&project["id"])),
         ("task_id", id(&task["id"])),
+        ("blocker_id", id(&task["id"])),
+        ("filter_id", id(&filter["id"])),
+        ("comment_id", id(&comment["id"])),
+        ("time_entry_id", id(&time["id"])),
+        ("delete_group_id", id(&trash["items"][0]["delete_group_id"])),
         ("patch_set_id", id(&applied["patch_set_id"])),
         ("name", MARK.to_owned()),
         ("run_id", id(&run["run_id"])),
@@ -99,6 +116,10 @@ async fn picture(server: &Server) -> Vec<Value> {
         "projects",
         "tasks",
         "patches",
+        "time",
+        "timer",
+        "trash",
+        "filters",
         "workflows",
         "runs",
         "approvals",
@@ -141,6 +162,12 @@ fn sent_by(name: &str, theirs: &Theirs) -> Value {
         "tasks.create" => json!({ "title": "put in" }),
         "tasks.update" => json!({ "title": "taken" }),
         "tasks.move" => json!({ "parent_id": id("task_id") }),
+        "tasks.block" => json!({ "blocker_id": id("task_id") }),
+        "comments.create" | "comments.update" => json!({ "body": "put in" }),
+        "time.create" => json!({ "minutes": 1 }),
+        "filters.create" => json!({ "name": "mine", "filter": { "project_id": id("project_id") } }),
+        "filters.update" => json!({ "name": "taken" }),
+        "time.update" => json!({ "note": "taken" }),
         "patches.preview" | "patches.apply" => patch,
         "workflows.apply" | "workflows.validate" => json!({ "file": {
             "name": MARK, "nodes": { "start": { "kind": "trigger.manual@1" } },

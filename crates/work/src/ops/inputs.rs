@@ -3,6 +3,7 @@
 use crate::entity::patch_set;
 use crate::model::{Priority, Project, ProjectStatus, TaskNode, TaskStatus};
 use crate::patch::{ProjectBody, RowChange, TaskBody};
+use crate::recurrence::Recurrence;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,17 @@ macro_rules! by_id {
 by_id!(ProjectId, project_id);
 by_id!(TaskId, task_id);
 by_id!(PatchSetId, patch_set_id);
+
+/// Whose tasks to return.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TreeOf {
+    /// The project.
+    pub project_id: Uuid,
+    /// Whether tasks in the archive are shown too.
+    #[serde(default)]
+    pub archived: bool,
+}
 
 /// Declares an input that names a row, and what it turns into as a patch's body. Flattening is not allowed in inputs.
 macro_rules! with_body {
@@ -66,6 +78,10 @@ macro_rules! task_input {
                 assignee: String,
                 /// Until when.
                 due_date: DateTime<Utc>,
+                /// When it is to be worked on, apart from when it is due.
+                scheduled_date: DateTime<Utc>,
+                /// How it comes again: completing the task makes the next one.
+                recurrence: Recurrence,
                 /// How long it should take, in minutes.
                 #[schemars(range(min = 0, max = 10_000_000))]
                 estimated_minutes: i64,
@@ -79,6 +95,11 @@ macro_rules! task_input {
                 metadata: Map<String, Value>,
                 /// Its ids elsewhere, by system.
                 integration_ids: BTreeMap<String, String>,
+                /// Whether it is in the archive: this task alone, not those below it.
+                archived: bool,
+                /// Its place among its siblings, as a task's `position` tells; moving it before or after another finds one.
+                #[schemars(length(max = 1_000), regex(pattern = r"^[0-9]*[1-9]$"))]
+                position: String,
             }
         }
     };
@@ -140,6 +161,12 @@ pub(crate) struct MoveTask {
     /// Another project.
     #[serde(default)]
     pub project_id: Option<Uuid>,
+    /// The task that it goes right before, to the same parent.
+    #[serde(default)]
+    pub before: Option<Uuid>,
+    /// The task that it goes right after, to the same parent.
+    #[serde(default)]
+    pub after: Option<Uuid>,
 }
 
 /// Which projects to list.
@@ -157,44 +184,6 @@ pub(crate) struct ListProjects {
     #[schemars(length(min = 1, max = 200))]
     pub text: Option<String>,
     /// created_at, updated_at or name; `-` in front for descending.
-    #[schemars(length(max = 20))]
-    pub sort: Option<String>,
-    /// Most items to return.
-    #[schemars(range(min = 1, max = 200))]
-    pub limit: Option<u32>,
-    /// Where the page before ended.
-    #[schemars(length(max = 1024))]
-    pub cursor: Option<String>,
-}
-
-/// Which tasks to list.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ListTasks {
-    /// Of this project.
-    pub project_id: Option<Uuid>,
-    /// Right below this task.
-    pub parent_id: Option<Uuid>,
-    /// In one of these.
-    #[schemars(length(max = 5))]
-    pub status: Option<Vec<TaskStatus>>,
-    /// With one of these.
-    #[schemars(length(max = 4))]
-    pub priority: Option<Vec<Priority>>,
-    /// Whose they are.
-    #[schemars(length(max = 200))]
-    pub assignee: Option<String>,
-    /// With this tag.
-    #[schemars(length(max = 64))]
-    pub tag: Option<String>,
-    /// Due before this time.
-    pub due_before: Option<DateTime<Utc>>,
-    /// Due after this time.
-    pub due_after: Option<DateTime<Utc>>,
-    /// With this in title or description, whatever its case.
-    #[schemars(length(min = 1, max = 200))]
-    pub text: Option<String>,
-    /// created_at, updated_at, due_date, priority or title; `-` in front for descending.
     #[schemars(length(max = 20))]
     pub sort: Option<String>,
     /// Most items to return.

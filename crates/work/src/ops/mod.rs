@@ -2,14 +2,17 @@
 
 mod inputs;
 
-pub(crate) use inputs::{ListProjects, ListTasks};
+pub(crate) use inputs::ListProjects;
 
 use inputs::*;
 
 use crate::apply::{apply, describe, write};
+use crate::filter::{ListTasks, TaskFilter};
+use crate::links::Pair;
 use crate::model::{Project, Task};
 use crate::patch::{Op, PatchResult, PatchSet, ProjectPatch, TaskPatch};
 use crate::plan::{Plan, Sequence};
+use crate::search::Backlog;
 use crate::{query, undo};
 use std::sync::Arc;
 use synapscale_core::{Error, Result};
@@ -18,10 +21,10 @@ use synapscale_store::Tx;
 use uuid::Uuid;
 
 /// Every operation of this domain.
-pub(crate) fn all() -> Vec<Operation> {
+pub(crate) fn all(backlog: &Backlog) -> Vec<Operation> {
     let mut all = projects();
-    all.extend(tasks());
-    all.extend(patches());
+    all.extend(tasks(backlog));
+    all.extend(patches(backlog));
     all
 }
 
@@ -48,6 +51,7 @@ fn own_pointers(error: Error, creates: bool) -> Error {
             "/task_patches/0/task_id" => return Error::not_found("task"),
             "/project_patches/0/project_id" => return Error::not_found("project"),
             "/task_patches/0/project_id" if creates => return Error::not_found("project"),
+            "/task_patches/0/remove_blocked_by/0" => return Error::not_found("dependency"),
             _ => {}
         }
     }
@@ -56,7 +60,10 @@ fn own_pointers(error: Error, creates: bool) -> Error {
             .pointer
             .trim_start_matches("/task_patches/0")
             .trim_start_matches("/project_patches/0");
-        field.pointer = short.trim_start_matches("/body").to_owned();
+        field.pointer = match short {
+            "/add_blocked_by" | "/add_blocked_by/0" => "/blocker_id".to_owned(),
+            _ => short.trim_start_matches("/body").to_owned(),
+        };
     }
     Error::invalid_fields(fields)
         .with_kind(error.kind())
@@ -65,13 +72,8 @@ fn own_pointers(error: Error, creates: bool) -> Error {
 
 fn task_patch(op: Op, id: Uuid, envelope: &Envelope) -> TaskPatch {
     TaskPatch {
-        op,
-        task_id: Some(id.to_string()),
-        temp_id: None,
-        project_id: None,
-        parent_id: Patch::Absent,
-        body: None,
         expected_revision: envelope.expected_revision,
+        ..TaskPatch::of(op, Some(id))
     }
 }
 
@@ -105,6 +107,19 @@ fn only_task(result: PatchResult, id: Option<Uuid>) -> Result<Outcome<Task>> {
         .into_iter()
         .find(|task| id.is_none_or(|id| task.id == id));
     found.map(Outcome::Done).ok_or_else(|| Error::not_found("task"))
+}
+
+/// Makes a task wait for another, or no more.
+pub(crate) async fn block(tx: &Tx, pair: &Pair, envelope: &Envelope, waits: bool) -> Result<Task> {
+    let mut patch = task_patch(Op::Update, pair.task_id, envelope);
+    let blocker = vec![pair.blocker_id.to_string()];
+    match waits {
+        true => patch.add_blocked_by = blocker,
+        false => patch.remove_blocked_by = blocker,
+    }
+    let result = once(tx, of_task(patch)).await?;
+    let found = result.tasks.into_iter().find(|task| task.id == pair.task_id);
+    found.ok_or_else(|| Error::not_found("task"))
 }
 
 fn only_project(result: PatchResult) -> Result<Outcome<Project>> {
@@ -193,12 +208,12 @@ fn projects() -> Vec<Operation> {
                 }))
             }),
         Operation::read("projects.tree", "Get a project's tasks as trees")
-            .about("Returns a project with all its tasks, nested.")
+            .about("Returns a project with all its tasks, nested; those in the archive when asked for.")
             .permission("tasks:read")
             .rest(Method::GET, "/projects/{project_id}/tree")
-            .handle(|tx: Tx, input: Arc<ProjectId>| async move {
+            .handle(|tx: Tx, input: Arc<TreeOf>| async move {
                 let project = query::live_project(&tx, input.project_id).await?;
-                let tasks = query::project_tree(&tx, input.project_id).await?;
+                let tasks = query::project_tree(&tx, input.project_id, input.archived).await?;
                 Ok(ProjectTree {
                     project: project.into(),
                     tasks,
@@ -207,8 +222,8 @@ fn projects() -> Vec<Operation> {
     ]
 }
 
-fn tasks() -> Vec<Operation> {
-    let mut all = changing_tasks();
+fn tasks(backlog: &Backlog) -> Vec<Operation> {
+    let mut all = changing_tasks(backlog);
     all.extend([
         Operation::read("tasks.get", "Get a task")
             .about("Returns one task by its id.")
@@ -217,14 +232,17 @@ fn tasks() -> Vec<Operation> {
             .rest(Method::GET, "/tasks/{task_id}")
             .revisioned()
             .handle(|tx: Tx, input: Arc<TaskId>| async move {
-                query::live_task(&tx, input.task_id).await.map(Task::from)
+                query::seen_task(&tx, input.task_id).await
             }),
         Operation::read("tasks.list", "List tasks")
-            .about("Lists tasks by project, parent, status, priority, assignee, tag, due date or text, sorted as asked.")
+            .about("Lists tasks by project, parent, status, priority, assignee, tags, dates (also in words, such as today or overdue), text or words, sorted as asked.")
             .one_statement()
             .permission("tasks:read")
             .rest(Method::GET, "/tasks")
-            .handle(|tx: Tx, input: Arc<ListTasks>| async move { query::tasks(&tx, &input).await }),
+            .handle(|tx: Tx, input: Arc<ListTasks>| async move {
+                let (sort, cursor) = (input.sort.as_deref(), input.cursor.as_deref());
+                query::tasks(&tx, &TaskFilter::from(&*input), sort, input.limit, cursor).await
+            }),
         Operation::read("tasks.tree", "Get a task with all below it")
             .about("Returns a task with all tasks below it, nested.")
             .one_statement()
@@ -232,29 +250,33 @@ fn tasks() -> Vec<Operation> {
             .rest(Method::GET, "/tasks/{task_id}/tree")
             .revisioned()
             .handle(|tx: Tx, input: Arc<TaskId>| async move {
-                let trees = query::nest(query::subtree(&tx, input.task_id).await?);
+                let trees = query::nest(query::seen_subtree(&tx, input.task_id).await?);
                 trees.into_iter().next().ok_or_else(|| Error::not_found("task"))
             }),
     ]);
     all
 }
 
-fn changing_tasks() -> Vec<Operation> {
+fn changing_tasks(backlog: &Backlog) -> Vec<Operation> {
+    let backlog = backlog.clone();
     vec![
         Operation::write("tasks.create", "Create a task")
             .about("Creates a task in a project; a part of another task when parent_id is given.")
             .permission("tasks:write")
             .rest(Method::POST, "/projects/{project_id}/tasks")
             .revisioned()
-            .handle(|tx: Tx, input: Arc<CreateTask>| async move {
-                let mut patch = task_patch(Op::Create, Uuid::nil(), &Envelope::default());
-                patch.task_id = None;
-                patch.project_id = Some(input.project_id.to_string());
-                patch.parent_id = input
-                    .parent_id
-                    .map_or(Patch::Absent, |id| Patch::Value(id.to_string()));
-                patch.body = Some(input.body());
-                only_task(once(&tx, of_task(patch)).await?, None)
+            .handle(move |tx: Tx, input: Arc<CreateTask>| {
+                let backlog = backlog.clone();
+                async move {
+                    backlog.catch_up(&tx).await?;
+                    let mut patch = TaskPatch::of(Op::Create, None);
+                    patch.project_id = Some(input.project_id.to_string());
+                    patch.parent_id = input
+                        .parent_id
+                        .map_or(Patch::Absent, |id| Patch::Value(id.to_string()));
+                    patch.body = Some(input.body());
+                    only_task(once(&tx, of_task(patch)).await?, None)
+                }
             }),
         Operation::write("tasks.update", "Update a task")
             .about("Sets fields of a task; what is absent stays.")
@@ -267,16 +289,21 @@ fn changing_tasks() -> Vec<Operation> {
                 only_task(once(&tx, of_task(patch)).await?, Some(input.task_id))
             }),
         Operation::write("tasks.move", "Move a task")
-            .about("Moves a task with all below it under another task, to the top, or to another project.")
+            .about("Moves a task with all below it under another task, to the top, to another project, or right before or after another task.")
             .permission("tasks:write")
             .rest(Method::POST, "/tasks/{task_id}/move")
             .revisioned()
             .handle_with(|tx: Tx, input: Arc<MoveTask>, envelope: Envelope| async move {
                 let mut patch = task_patch(Op::Update, input.task_id, &envelope);
                 patch.project_id = input.project_id.map(|id| id.to_string());
-                patch.parent_id = input
-                    .parent_id
-                    .map_or(Patch::Null, |id| Patch::Value(id.to_string()));
+                patch.before = input.before.map(|id| id.to_string());
+                patch.after = input.after.map(|id| id.to_string());
+                patch.parent_id = match input.parent_id {
+                    Some(id) => Patch::Value(id.to_string()),
+                    // Beside another task, the parent is that one's.
+                    None if patch.before.is_some() || patch.after.is_some() => Patch::Absent,
+                    None => Patch::Null,
+                };
                 only_task(once(&tx, of_task(patch)).await?, Some(input.task_id))
             }),
         Operation::write("tasks.delete", "Delete a task")
@@ -307,7 +334,8 @@ fn changing_tasks() -> Vec<Operation> {
     ]
 }
 
-fn patches() -> Vec<Operation> {
+fn patches(backlog: &Backlog) -> Vec<Operation> {
+    let backlog = backlog.clone();
     vec![
         Operation::read("patches.preview", "Preview a patch set")
             .about("Shows what a patch set would change, field by field, without applying it; or everything wrong with it.")
@@ -321,8 +349,12 @@ fn patches() -> Vec<Operation> {
             .permission("patches:write")
             .rest(Method::POST, "/patches")
             .previewed_by("patches.preview")
-            .handle(|tx: Tx, input: Arc<PatchSet>| async move {
-                apply(&tx, &input).await.map(Outcome::Done)
+            .handle(move |tx: Tx, input: Arc<PatchSet>| {
+                let backlog = backlog.clone();
+                async move {
+                    backlog.catch_up(&tx).await?;
+                    apply(&tx, &input, Sequence::Given).await.map(Outcome::Done)
+                }
             }),
         Operation::write("patches.undo", "Undo a patch set")
             .about("Undoes an applied patch set, unless what it changed was changed since. Undo the undo to redo.")

@@ -1,13 +1,16 @@
 //! The plan: the touched rows in memory, changed patch by patch; every fault is collected, nothing is written here.
 
+mod links;
+mod order;
 mod projects;
+mod repeat;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
 use crate::entity::{MAX_DEPTH, project, task};
-use crate::patch::{Op, PatchSet, ProjectPatch};
-use crate::query;
+use crate::patch::{Op, PatchSet, ProjectPatch, TaskPatch};
+use crate::{author, query};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -34,6 +37,8 @@ pub(crate) struct Row<M> {
 pub(crate) enum Sequence {
     /// Projects, then tasks.
     Given,
+    /// The same for a set that the product makes itself, which may be as long as a tree.
+    Own,
     /// The same, but projects are deleted last: what was moved into them goes back first.
     Undo,
 }
@@ -49,6 +54,10 @@ pub(crate) struct Plan {
     pub group: DeleteGroup,
     /// The groups that this set brings back.
     pub restored: Vec<Uuid>,
+    /// Tasks from before there were places, with the places that they get.
+    pub settled: Vec<(Uuid, String)>,
+    /// Who waits for whom.
+    pub web: links::Web,
     faults: Vec<FieldError>,
     stale: Option<Error>,
     /// When all of it happens.
@@ -63,12 +72,10 @@ impl Plan {
     /// All faults at once with their pointers; `stale_revision` when only revisions differ.
     pub async fn make(tx: &Tx, set: &PatchSet, order: Sequence) -> Result<Plan> {
         let count = set.project_patches.len() + set.task_patches.len();
-        if count > MAX_PATCHES {
+        if count > MAX_PATCHES && order == Sequence::Given {
             return Err(Error::too_large("patch set", format!("{MAX_PATCHES} patches")));
         }
-        let actor = tx.ctx().principal().unwrap_or(tx.ctx().actor());
-        let by = format!("{}:{}", actor.kind.as_str(), actor.id);
-        let mut plan = Plan::empty(tx.ctx().clock().now(), by);
+        let mut plan = Plan::empty(tx.ctx().clock().now(), author(tx));
         if reshapes(set) {
             // Two moves at once could each be right and together make a circle. The lock comes before the first row is
             // read: a row read before it may be out of date once the lock is there.
@@ -78,6 +85,7 @@ impl Plan {
             tx.lock_shared("work/tree").await?;
         }
         plan.load(tx, set).await?;
+        plan.load_links(tx, set).await?;
         let last = |patch: &ProjectPatch| order == Sequence::Undo && patch.op == Op::Delete;
         for (index, patch) in set
             .project_patches
@@ -103,10 +111,11 @@ impl Plan {
         if !plan.faults.is_empty() {
             return Err(Error::invalid_fields(std::mem::take(&mut plan.faults)));
         }
-        match plan.stale.take() {
-            Some(stale) => Err(stale),
-            None => Ok(plan),
+        if let Some(stale) = plan.stale.take() {
+            return Err(stale);
         }
+        plan.find_blocked(tx).await?;
+        Ok(plan)
     }
 
     fn empty(now: DateTime<Utc>, by: String) -> Plan {
@@ -117,6 +126,8 @@ impl Plan {
             temp_ids: BTreeMap::new(),
             group: DeleteGroup::new(),
             restored: Vec::new(),
+            settled: Vec::new(),
+            web: links::Web::default(),
             faults: Vec::new(),
             stale: None,
             now,
@@ -132,6 +143,9 @@ impl Plan {
         for patch in &set.task_patches {
             tasks.extend(patch.task_id.as_deref().and_then(id));
             tasks.extend(patch.parent_id.value().and_then(|text| id(text)));
+            tasks.extend(patch.before.as_deref().and_then(id));
+            tasks.extend(patch.after.as_deref().and_then(id));
+            tasks.extend(patch.add_blocked_by.iter().filter_map(|text| id(text)));
             projects.extend(patch.project_id.as_deref().and_then(id));
         }
         projects.extend(
@@ -150,6 +164,14 @@ impl Plan {
                 },
             );
         }
+        // What goes beside another task goes below that one's parent.
+        let named: HashSet<Uuid> = set.task_patches.iter().filter_map(TaskPatch::beside).collect();
+        let above = self.tasks.values().filter(|row| named.contains(&row.after.id));
+        let above: HashSet<Uuid> = above
+            .filter_map(|row| row.after.parent_id)
+            .filter(|id| !self.tasks.contains_key(id))
+            .collect();
+        self.hold_tasks(query::tasks_by_id(tx, above.into_iter().collect()).await?);
         for row in query::projects_by_id(tx, projects.into_iter().collect()).await? {
             self.projects.insert(
                 row.id,
@@ -326,12 +348,19 @@ impl Plan {
     }
 }
 
-/// Whether a set moves, deletes or restores anything: whether it may change the shape of a tree that stands.
+/// Whether a set moves, deletes or restores anything, or changes who waits for whom: whether it may change the shape of
+/// what stands.
 fn reshapes(set: &PatchSet) -> bool {
+    if links::links(set) {
+        return true;
+    }
     let whole = |op: Op| matches!(op, Op::Delete | Op::Restore);
     set.project_patches.iter().any(|patch| whole(patch.op))
         || set.task_patches.iter().any(|patch| {
-            let moves = patch.project_id.is_some() || !patch.parent_id.is_absent();
+            let moves = patch.project_id.is_some()
+                || !patch.parent_id.is_absent()
+                || patch.before.is_some()
+                || patch.after.is_some();
             whole(patch.op) || (patch.op == Op::Update && moves)
         })
 }

@@ -1,13 +1,16 @@
 //! Patches of tasks: their place in the tree, their fields, what is below them.
 
+use super::repeat::set_rule;
 use super::{Plan, Row, Touch, required};
 use crate::entity::{MAX_DEPTH, task};
 use crate::model::{Priority, TaskStatus};
 use crate::patch::{Op, TaskBody, TaskPatch};
+use crate::position::{is_place, made_at};
 use crate::query;
+use crate::search::VERSION;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
-use synapscale_core::{Result, new_id};
+use synapscale_core::{FieldError, Result, new_id};
 use synapscale_ops::Patch;
 use synapscale_store::Tx;
 use uuid::Uuid;
@@ -26,6 +29,10 @@ impl Plan {
                 ("body", hides && patch.body.is_some()),
                 ("project_id", hides && patch.project_id.is_some()),
                 ("parent_id", hides && !patch.parent_id.is_absent()),
+                ("before", hides && patch.before.is_some()),
+                ("after", hides && patch.after.is_some()),
+                ("add_blocked_by", hides && !patch.add_blocked_by.is_empty()),
+                ("remove_blocked_by", hides && !patch.remove_blocked_by.is_empty()),
             ],
         );
         let pointer = format!("{at}/task_id");
@@ -125,6 +132,13 @@ impl Plan {
                 "A new task gets its id by itself.",
             );
         }
+        self.stray(
+            at,
+            &[
+                ("before", patch.before.is_some()),
+                ("after", patch.after.is_some()),
+            ],
+        );
         let place = self.place(at, patch.project_id.as_ref(), patch.parent_id.value());
         let (project_id, parent_id, depth) = place.unwrap_or((Uuid::nil(), None, 0));
         if depth > MAX_DEPTH {
@@ -149,6 +163,12 @@ impl Plan {
             metadata: json!({}),
             integration_ids: json!({}),
             depth,
+            blockers: 0,
+            archived_at: None,
+            scheduled_date: None,
+            recurrence: None,
+            indexed: VERSION,
+            position: made_at(self.now, self.created.len()),
             created_at: self.now,
             updated_at: self.now,
             created_by: self.by.clone(),
@@ -174,6 +194,7 @@ impl Plan {
             },
         );
         self.created.push(id);
+        self.relink(at, id, patch);
     }
 
     fn set_task(&mut self, at: &str, row: &mut task::Model, body: &TaskBody) {
@@ -207,6 +228,23 @@ impl Plan {
         row.priority_rank = Priority::parse(&row.priority).rank();
         body.assignee.apply(&mut row.assignee);
         body.due_date.apply(&mut row.due_date);
+        required(
+            &mut faults,
+            &at_body,
+            "position",
+            &body.position,
+            &mut row.position,
+            Clone::clone,
+        );
+        if body.position.value().is_some_and(|place| !is_place(place)) {
+            faults.push(FieldError {
+                pointer: format!("{at_body}/position"),
+                code: "position".into(),
+                message: "A place is 1 to 1000 digits that do not end in 0.".to_owned(),
+            });
+        }
+        body.scheduled_date.apply(&mut row.scheduled_date);
+        set_rule(&mut faults, &at_body, &body.recurrence, &mut row.recurrence);
         body.estimated_minutes.apply(&mut row.estimated_minutes);
         body.actual_minutes.apply(&mut row.actual_minutes);
         required(&mut faults, &at_body, "tags", &body.tags, &mut row.tags, |tags| {
@@ -228,33 +266,80 @@ impl Plan {
             &mut row.integration_ids,
             |ids| json!(ids),
         );
+        let (now, mut archived) = (self.now, row.archived_at.is_some());
+        required(
+            &mut faults,
+            &at_body,
+            "archived",
+            &body.archived,
+            &mut archived,
+            |mark| *mark,
+        );
+        row.archived_at = match (row.archived_at, archived) {
+            (None, true) => Some(now),
+            (at, true) => at,
+            (_, false) => None,
+        };
         self.faults.extend(faults);
         let metadata = row.metadata.clone();
         self.metadata(at, &metadata);
     }
 
     async fn update_task(&mut self, tx: &Tx, at: &str, id: Uuid, patch: &TaskPatch) -> Result<()> {
+        let found = self.beside(at, id, patch);
+        let (beside, patch) = match &found {
+            Some((beside, moved)) => (Some(beside), moved),
+            // What it should go beside is at fault, which was told.
+            None if patch.before.is_some() || patch.after.is_some() => return Ok(()),
+            None => (None, patch),
+        };
         let moves = patch.project_id.is_some() || !patch.parent_id.is_absent();
-        if patch.body.is_none() && !moves {
+        if patch.body.is_none() && !moves && !Self::relinks(patch) {
             self.fault(
                 format!("{at}/body"),
                 "required",
-                "An update needs a body, a parent or a project.",
+                "An update needs a body, a parent, a project or dependencies.",
             );
             return Ok(());
         }
         if moves {
             self.move_task(tx, at, id, patch).await?;
         }
+        match beside {
+            Some(beside) => self.order(tx, id, beside).await?,
+            None => self.put_last(id),
+        }
         let Some(mut row) = self.tasks.remove(&id) else {
             return Ok(());
         };
         if let Some(body) = &patch.body {
+            let before = row.after.status.clone();
+            row.after.indexed = VERSION;
             self.set_task(at, &mut row.after, body);
+            if before != row.after.status {
+                self.repeat(&mut row.after);
+            }
         }
         row.touch(Op::Update, self.now);
         self.tasks.insert(id, row);
+        self.relink(at, id, patch);
         Ok(())
+    }
+
+    /// Puts a task behind its siblings if this set gave it another parent.
+    fn put_last(&mut self, id: Uuid) {
+        let (now, nth) = (self.now, self.created.len());
+        let Some(row) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let home = |row: &task::Model| (row.project_id, row.parent_id);
+        let moved = row
+            .before
+            .as_ref()
+            .is_some_and(|before| home(before) != home(&row.after) && before.position == row.after.position);
+        if moved {
+            row.after.position = made_at(now, nth);
+        }
     }
 
     /// Moves a task with all below it, if that makes neither a circle nor a tree that is too deep.

@@ -10,15 +10,7 @@ fn plan() -> Plan {
 }
 
 fn patch(op: Op) -> TaskPatch {
-    TaskPatch {
-        op,
-        task_id: None,
-        temp_id: None,
-        project_id: None,
-        parent_id: Patch::Absent,
-        body: None,
-        expected_revision: None,
-    }
+    TaskPatch::of(op, None)
 }
 
 fn titled(title: &str) -> Option<TaskBody> {
@@ -75,6 +67,12 @@ fn task(plan: &mut Plan, project_id: Uuid, parent_id: Option<Uuid>) -> Uuid {
         metadata: serde_json::json!({}),
         integration_ids: serde_json::json!({}),
         depth,
+        blockers: 0,
+        archived_at: None,
+        scheduled_date: None,
+        recurrence: None,
+        indexed: 0,
+        position: String::new(),
         created_at: plan.now,
         updated_at: plan.now,
         created_by: "user:test".to_owned(),

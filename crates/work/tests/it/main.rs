@@ -1,0 +1,11 @@
+//! Projects and tasks through the gate, on both databases.
+
+mod comments;
+mod filters;
+mod home;
+mod links;
+mod recurrence;
+mod search;
+mod speed;
+mod time;
+mod trash;
