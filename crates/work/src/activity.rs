@@ -72,6 +72,7 @@ async fn list(tx: &Tx, wanted: &ListActivity) -> Result<Page<Activity>> {
     let filter = EventFilter {
         kinds: Vec::new(),
         subject: Some(format!("task:{}", wanted.task_id)),
+        ..EventFilter::default()
     };
     let limit = u32::try_from(page::limit(wanted.limit)).unwrap_or(page::MAX_LIMIT);
     let batch = tx.events(from.as_ref(), &filter, limit, true).await?;
