@@ -145,20 +145,16 @@ fn candidates(tx: &Tx, term: &str, last: bool, most: u64) -> SelectStatement {
         .to_owned()
 }
 
-/// The ids of the living tasks that have all the terms.
-fn having(tx: &Tx, input: &SearchTasks, terms: &[String], rarest: usize) -> Option<SelectStatement> {
-    let last = terms.len().checked_sub(1)?;
-    let having = Alias::new("having_it");
+/// Those living tasks among `ids`, which have the rarest term, that have the others too. By their ids and not by a join with
+/// what found them: PostgreSQL would rather walk all tasks in their order.
+fn having(tx: &Tx, input: &SearchTasks, terms: &[String], rarest: usize, ids: &[Uuid]) -> SelectStatement {
+    let last = terms.len().saturating_sub(1);
     let at = |column: task::Column| Expr::col((task::Entity, column));
     let mut query = Query::select();
     query
         .expr(at(task::Column::Id))
-        .from_subquery(
-            candidates(tx, terms.get(rarest)?, rarest == last, LOOKED_AT),
-            having.clone(),
-        )
-        .cross_join(task::Entity)
-        .and_where(at(task::Column::Id).equals((having, Alias::new("task_id"))))
+        .from(task::Entity)
+        .and_where(at(task::Column::Id).is_in(ids.iter().copied()))
         .and_where(at(task::Column::TenantId).eq(tx.tenant_value()))
         .and_where(at(task::Column::DeletedAt).is_null());
     if let Some(project) = input.project_id {
@@ -173,7 +169,7 @@ fn having(tx: &Tx, input: &SearchTasks, terms: &[String], rarest: usize) -> Opti
     query
         .order_by((task::Entity, task::Column::Id), Order::Desc)
         .limit(RANKED + 1);
-    Some(query)
+    query
 }
 
 /// Whether the row of a statement over tasks has a word. Not by EXISTS, which PostgreSQL turns into a join over all rows with
@@ -265,12 +261,20 @@ async fn before_the_index(
 async fn search(tx: &Tx, input: &SearchTasks, backlog: &Backlog) -> Result<Found> {
     let terms = terms(&input.query);
     let rarest = rarest(tx, &terms).await?;
-    let Some(statement) = having(tx, input, &terms, rarest) else {
+    let Some(term) = terms.get(rarest) else {
         return Err(Error::invalid("/query", "no_words", "There is no word in this."));
     };
-    let mut ids: Vec<Uuid> = tx.query_by(&statement, |row| row.try_get_by_index(0)).await?;
+    let found = candidates(tx, term, rarest + 1 == terms.len(), LOOKED_AT);
+    let found: Vec<Uuid> = tx.query_by(&found, |row| row.try_get_by_index(0)).await?;
+    let mut ids: Vec<Uuid> = match found.is_empty() {
+        true => Vec::new(),
+        false => {
+            let statement = having(tx, input, &terms, rarest, &found);
+            tx.query_by(&statement, |row| row.try_get_by_index(0)).await?
+        }
+    };
     let ranked = usize::try_from(RANKED).unwrap_or(usize::MAX);
-    let more = ids.len() > ranked;
+    let more = ids.len() > ranked || found.len() as u64 >= LOOKED_AT;
     ids.truncate(ranked);
     let mut scores = scores(tx, &ids, &terms).await?;
     let (older, complete) = before_the_index(tx, input, &terms, backlog).await?;
