@@ -461,7 +461,7 @@ mod tests {
     fn the_modules_own_operation_fits() {
         let registry = Registry::new(&[crate::module()]).expect("registry");
         assert!(registry.get("ops.list").is_some());
-        assert_eq!(registry.events().len(), 1);
+        assert!(registry.events().iter().any(|kind| kind.name == "access.denied"));
     }
 
     #[test]
