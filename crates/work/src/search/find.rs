@@ -146,7 +146,7 @@ fn candidates(tx: &Tx, term: &str, last: bool, most: u64) -> SelectStatement {
 }
 
 /// Those living tasks among `ids`, which have the rarest term, that have the others too. By their ids and not by a join with
-/// what found them: PostgreSQL would rather walk all tasks in their order.
+/// what found them, and in no order: PostgreSQL would rather walk all tasks in theirs.
 fn having(tx: &Tx, input: &SearchTasks, terms: &[String], rarest: usize, ids: &[Uuid]) -> SelectStatement {
     let last = terms.len().saturating_sub(1);
     let at = |column: task::Column| Expr::col((task::Entity, column));
@@ -166,9 +166,6 @@ fn having(tx: &Tx, input: &SearchTasks, terms: &[String], rarest: usize, ids: &[
     for (index, term) in terms.iter().enumerate().filter(|(index, _)| *index != rarest) {
         query.and_where(has(tx, term, index == last));
     }
-    query
-        .order_by((task::Entity, task::Column::Id), Order::Desc)
-        .limit(RANKED + 1);
     query
 }
 
@@ -273,6 +270,8 @@ async fn search(tx: &Tx, input: &SearchTasks, backlog: &Backlog) -> Result<Found
             tx.query_by(&statement, |row| row.try_get_by_index(0)).await?
         }
     };
+    // An id begins with the time at which it was made.
+    ids.sort_unstable_by(|one, other| other.cmp(one));
     let ranked = usize::try_from(RANKED).unwrap_or(usize::MAX);
     let more = ids.len() > ranked || found.len() as u64 >= LOOKED_AT;
     ids.truncate(ranked);
