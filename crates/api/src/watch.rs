@@ -215,6 +215,14 @@ impl Listening {
             return None;
         }
         loop {
+            // Whose key was taken away, or who signed out, hears no more, however much the run has to say.
+            if self.checked.elapsed() >= RECHECK {
+                self.checked = Instant::now();
+                self.ctx = self.proof.check(&self.inbound).await.ok()?;
+                if let Some(end) = self.end().await? {
+                    return Some(end);
+                }
+            }
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return None,
@@ -224,19 +232,22 @@ impl Listening {
                     return Some(event(if self.over { "end" } else { "chunk" }, &frame));
                 }
                 _ = self.look.tick() => {
-                    // Whose key was taken away, or who signed out, hears no more.
-                    if self.checked.elapsed() >= RECHECK {
-                        self.checked = Instant::now();
-                        self.ctx = self.proof.check(&self.inbound).await.ok()?;
-                    }
-                    let watch = self.streams.watch.as_ref()?;
-                    if let Some(end) = watch.ended(&self.ctx, self.run_id).await.ok()? {
-                        self.over = true;
-                        return Some(event("end", &end));
+                    if let Some(end) = self.end().await? {
+                        return Some(end);
                     }
                 }
             }
         }
+    }
+}
+
+impl Listening {
+    /// The last event, if the run has ended. None outside when the caller may not hear it any more.
+    async fn end(&mut self) -> Option<Option<Event>> {
+        let watch = self.streams.watch.as_ref()?;
+        let end = watch.ended(&self.ctx, self.run_id).await.ok()?;
+        self.over = end.is_some();
+        Some(end.map(|end| event("end", &end)))
     }
 }
 

@@ -118,7 +118,7 @@ impl Periodic {
 const JOBS: [Job; 5] = [
     Job {
         operation: "audit.link",
-        every: Duration::from_secs(300),
+        every: Duration::from_secs(60),
     },
     Job {
         operation: "ops.purge_answers",

@@ -235,9 +235,6 @@ async fn watch_tables(store: &Store) -> Result<()> {
         return Ok(());
     }
     let rows = store.owner_rows(audit::UNWATCHED, None).await?;
-    if rows.is_empty() {
-        return Ok(());
-    }
     let mut statements = vec![audit::MAKE_FUNCTION.to_owned(), audit::MAKE_POLICY.to_owned()];
     for row in rows {
         let table: String = row.try_get_by_index(0).map_err(IntoCore::into_core)?;

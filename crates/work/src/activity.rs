@@ -1,15 +1,18 @@
 //! What happened to a task: the log's events about it, which comments and logged time belong to.
 
+use crate::comments::comment;
 use crate::query;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 use synapscale_core::{Actor, Error, Result};
 use synapscale_ops::{Method, Operation, Page, page};
-use synapscale_store::Tx;
+use synapscale_store::orm::{ColumnTrait, QueryFilter};
+use synapscale_store::{Scoped, Tx};
 use synapscale_store::events::{Cursor, Event, EventFilter};
 use uuid::Uuid;
 
@@ -77,10 +80,34 @@ async fn list(tx: &Tx, wanted: &ListActivity) -> Result<Page<Activity>> {
     let limit = u32::try_from(page::limit(wanted.limit)).unwrap_or(page::MAX_LIMIT);
     let batch = tx.events(from.as_ref(), &filter, limit, true).await?;
     let full = batch.events.len() >= limit as usize;
-    Ok(Page {
-        next_cursor: full.then(|| batch.next.to_string()),
-        items: batch.events.into_iter().map(Activity::from).collect(),
-    })
+    let next_cursor = full.then(|| batch.next.to_string());
+    let mut items: Vec<Activity> = batch.events.into_iter().map(Activity::from).collect();
+    forget_deleted(tx, &mut items).await?;
+    Ok(Page { items, next_cursor })
+}
+
+/// What a deleted comment said is told here no more; the audit trail, which fewer may read, keeps it.
+async fn forget_deleted(tx: &Tx, items: &mut [Activity]) -> Result<()> {
+    let of_comment = |item: &Activity| -> Option<Uuid> {
+        let comment = item.kind.starts_with("comment.").then_some(&item.data)?;
+        comment.get("comment_id")?.as_str()?.parse().ok()
+    };
+    let ids: HashSet<Uuid> = items.iter().filter_map(of_comment).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = tx
+        .find::<comment::Entity>()
+        .filter(comment::Column::Id.is_in(ids))
+        .rows(tx)
+        .await?;
+    let there: HashSet<Uuid> = rows.into_iter().map(|row| row.id).collect();
+    for item in items {
+        if of_comment(item).is_some_and(|id| !there.contains(&id)) {
+            item.changes = Value::Object(Map::new());
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn operations() -> Vec<Operation> {

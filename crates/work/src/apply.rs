@@ -14,6 +14,9 @@ use synapscale_store::orm::{ColumnTrait, IntoActiveModel, QueryFilter};
 use synapscale_store::{DeleteGroup, Tx};
 use uuid::Uuid;
 
+/// Dependencies of one statement: both databases bound the values of one.
+const LINKS: usize = 2_000;
+
 /// Plans and applies a set, keeps it with its inverse, and tells of it.
 pub(crate) async fn apply(tx: &Tx, set: &PatchSet, sequence: Sequence) -> Result<PatchResult> {
     let plan = Plan::make(tx, set, sequence).await?;
@@ -208,7 +211,10 @@ async fn relink(tx: &Tx, plan: &Plan) -> Result<()> {
         let blocker = plan.tasks.get(&link.blocker_id);
         blocker.is_none_or(|row| row.before.is_some() || row.op.is_some())
     });
-    tx.insert_all::<link::Entity>(made).await
+    for some in made.chunks(LINKS) {
+        tx.insert_all::<link::Entity>(some.to_vec()).await?;
+    }
+    Ok(())
 }
 
 async fn restore(tx: &Tx, plan: &Plan) -> Result<()> {

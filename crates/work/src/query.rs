@@ -21,15 +21,18 @@ use uuid::Uuid;
 
 /// Most tasks of one tree.
 const MAX_TREE: u64 = 20_000;
+/// Ids in one statement: both databases bound the values of one.
+const IDS: usize = 1_000;
 
 pub(crate) async fn tasks_by_id(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<task::Model>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(IDS) {
+        let query = tx
+            .find::<task::Entity>()
+            .filter(task::Column::Id.is_in(some.iter().copied()));
+        found.extend(query.rows(tx).await?);
     }
-    tx.find::<task::Entity>()
-        .filter(task::Column::Id.is_in(ids))
-        .rows(tx)
-        .await
+    Ok(found)
 }
 
 pub(crate) async fn projects_by_id(tx: &Tx, ids: Vec<Uuid>) -> Result<Vec<project::Model>> {

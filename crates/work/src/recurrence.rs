@@ -118,6 +118,18 @@ impl Recurrence {
         (self.every == 0).then_some(("every", "This is 1 at least."))
     }
 
+    /// The rule with its day of the month written down, if a shorter month could make it forget that: the 31st becomes the
+    /// 28th in February, and must be the 31st in March again.
+    pub(crate) fn on_its_day(mut self, last: DateTime<Utc>) -> Self {
+        let ahead = Duration::minutes(i64::from(self.utc_offset_minutes));
+        let here = last.naive_utc().checked_add_signed(ahead);
+        let day = here.map_or(1, |time| time.day());
+        if self.unit == Unit::Month && self.from == ReckonedFrom::Due && day > 28 {
+            self.month_day.get_or_insert(day);
+        }
+        self
+    }
+
     /// The next time after one that was at `last` and is done at `now`; none when the rule has ended or the calendar has.
     pub(crate) fn next(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let ahead = Duration::minutes(i64::from(self.utc_offset_minutes));

@@ -116,6 +116,10 @@ pub(crate) fn inverse(plan: &Plan) -> Result<PatchSet> {
             let json = |row: &task::Model| serde_json::to_value(Task::from(row.clone())).unwrap_or_default();
             let body = old_fields(&json(before), &json(&row.after), TASK_FIELDS);
             let mut body: TaskBody = serde_json::from_value(Value::Object(body)).map_err(Error::internal)?;
+            // One from before there were places has none to go back to.
+            if before.position.is_empty() {
+                body.position = Patch::Absent;
+            }
             if before.archived_at.is_some() != row.after.archived_at.is_some() {
                 body.archived = Patch::Value(before.archived_at.is_some());
             }

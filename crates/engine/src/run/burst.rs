@@ -233,7 +233,11 @@ pub(crate) async fn ask(
         id,
         &ApprovalRequested {
             run_id: state.head.id,
-            title: title.clone(),
+            // The log is read by more people than a private run.
+            title: match state.head.private_to {
+                None => title.clone(),
+                Some(_) => "A question in private".to_owned(),
+            },
         },
     ));
     tx.insert::<approval::Entity>(approval::Model {

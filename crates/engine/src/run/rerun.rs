@@ -2,12 +2,12 @@
 //! done again.
 
 use crate::engine::Engine;
-use crate::graph::{CompiledGraph, Frontier, NodeState, Settled, Transition};
+use crate::graph::{CompiledGraph, Frontier, NodeState, Settled, StepKey, Transition};
 use crate::run::load;
 use crate::run::model::{NewRun, Started};
 use crate::run::state::{Row, What};
 use crate::workflows::PinnedWorkflow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use synapscale_core::{Error, ErrorKind, Result};
 use synapscale_store::Tx;
 use uuid::Uuid;
@@ -162,7 +162,18 @@ fn before(graph: &CompiledGraph, node: &str, rows: Vec<Row>) -> Result<Vec<Row>>
         );
         over && row.key.child_name().is_none() && !behind.contains(&row.key.node)
     };
-    let kept: Vec<Row> = rows.into_iter().filter(ended).collect();
+    // A step that failed, was resumed and ended once more ended as it did at last.
+    let mut kept: Vec<Row> = Vec::new();
+    let mut places: HashMap<StepKey, usize> = HashMap::new();
+    for row in rows.into_iter().filter(ended) {
+        match places.get(&row.key) {
+            Some(place) => kept[*place] = row,
+            None => {
+                places.insert(row.key.clone(), kept.len());
+                kept.push(row);
+            }
+        }
+    }
     // A step that failed and ended the run does not stand before anything.
     let fatal = kept.iter().find_map(|row| match &row.what {
         What::Failed { error, .. } if graph.node(row.key.node).on_error == crate::graph::OnError::Fail => {

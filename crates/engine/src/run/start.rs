@@ -24,6 +24,15 @@ impl Engine {
         self.start_with(tx, new, Vec::new(), false).await
     }
 
+    /// As [`Engine::start`], but nothing of the run happens in this transaction: whoever starts runs without waiting for them,
+    /// perhaps many at once, does not hold up others; and what the run starts in its turn finds its row.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_later(&self, tx: &Tx, new: NewRun) -> Result<Started> {
+        self.start_with(tx, new, Vec::new(), true).await
+    }
+
     /// As [`Engine::start`], with steps that are over already. One that is to begin later does nothing in this transaction,
     /// which starts many.
     pub(crate) async fn start_with(

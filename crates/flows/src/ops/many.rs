@@ -37,7 +37,11 @@ pub(crate) struct WhichRuns {
     pub before: Option<DateTime<Utc>>,
     /// Runs that were accepted at this time or later.
     pub since: Option<DateTime<Utc>>,
-    /// Most runs that a filter finds; 100 unless given. Call again while `more` is true.
+    /// Go on behind the runs of an earlier answer: its `next_cursor`.
+    #[schemars(length(max = 1024))]
+    pub cursor: Option<String>,
+    /// Most runs that a filter finds; 100 unless given. Call again while `more` is true, with `cursor` if there is one: runs
+    /// that are run again stay as they were, and would be found once more.
     #[schemars(range(min = 1, max = 100))]
     pub limit: Option<u32>,
 }
@@ -99,20 +103,30 @@ pub(crate) struct Many {
     pub items: Vec<OneOfMany>,
     /// Whether the filter may find more.
     pub more: bool,
+    /// Pass it as `cursor` to go on; none when nothing more is there, or when runs of several statuses were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
 }
 
-/// The runs that are meant, and whether there may be more.
+/// The runs that are meant.
+struct Meant {
+    ids: Vec<Uuid>,
+    more: bool,
+    next_cursor: Option<String>,
+}
+
 async fn find(
     flows: &Flows,
     tx: &Tx,
     which: &WhichRuns,
     usual: &'static [RunStatus],
-) -> Result<(Vec<Uuid>, bool)> {
+) -> Result<Meant> {
     let has_filter = which.workflow.is_some()
         || which.status.is_some()
         || which.before.is_some()
         || which.since.is_some()
-        || which.limit.is_some();
+        || which.limit.is_some()
+        || which.cursor.is_some();
     if let Some(ids) = &which.run_ids {
         if has_filter {
             return Err(Error::invalid(
@@ -123,7 +137,11 @@ async fn find(
         }
         let mut ids = ids.clone();
         ids.truncate(MOST);
-        return Ok((ids, false));
+        return Ok(Meant {
+            ids,
+            more: false,
+            next_cursor: None,
+        });
     }
     if !has_filter {
         let words = "Name runs in `run_ids`, or say by a filter which are meant.";
@@ -140,7 +158,14 @@ async fn find(
     let engine = flows.engine()?;
     let mut ids = Vec::new();
     let own = which.status.map(|status| vec![status]);
-    for status in own.as_deref().unwrap_or(usual) {
+    let statuses = own.as_deref().unwrap_or(usual);
+    let single = statuses.len() == 1;
+    if which.cursor.is_some() && !single {
+        let words = "Runs of several statuses are found anew by each call; leave the cursor out.";
+        return Err(Error::invalid("/runs/cursor", "shape", words));
+    }
+    let (mut more, mut next_cursor) = (false, None);
+    for status in statuses {
         let page = engine
             .list_runs(
                 tx,
@@ -150,16 +175,32 @@ async fn find(
                     top_level: false,
                     before: which.before,
                     since: which.since,
-                    limit: u32::try_from(limit + 1).ok(),
-                    cursor: None,
+                    limit: u32::try_from(limit).ok(),
+                    cursor: which.cursor.clone(),
                 },
             )
             .await?;
+        more |= page.next_cursor.is_some();
+        next_cursor = page.next_cursor.filter(|_| single);
         ids.extend(page.items.into_iter().map(|run| run.id));
     }
-    let more = ids.len() > limit;
+    more |= ids.len() > limit;
     ids.truncate(limit);
-    Ok((ids, more))
+    Ok(Meant {
+        ids,
+        more,
+        next_cursor,
+    })
+}
+
+impl Meant {
+    fn told(self, items: Vec<OneOfMany>) -> Many {
+        Many {
+            items,
+            more: self.more,
+            next_cursor: self.next_cursor,
+        }
+    }
 }
 
 fn one(run_id: Uuid, outcome: Result<Option<Uuid>>) -> Result<OneOfMany> {
@@ -195,14 +236,14 @@ fn cancel(flows: Flows) -> Operation {
         .handle(move |tx: Tx, input: Arc<CancelMany>| {
             let flows = flows.clone();
             async move {
-                let (ids, more) = find(&flows, &tx, &input.runs, OPEN).await?;
+                let meant = find(&flows, &tx, &input.runs, OPEN).await?;
                 let (engine, reason) = (flows.engine()?, input.reason.as_deref().unwrap_or_default());
-                let mut items = Vec::with_capacity(ids.len());
-                for id in ids {
+                let mut items = Vec::with_capacity(meant.ids.len());
+                for id in meant.ids.iter().copied() {
                     let done = tx.savepoint(|tx| async move { engine.cancel(&tx, id, reason).await });
                     items.push(one(id, done.await.map(|_| None))?);
                 }
-                Ok::<_, Error>(Done(Many { items, more }))
+                Ok::<_, Error>(Done(meant.told(items)))
             }
         })
 }
@@ -215,10 +256,10 @@ fn rerun(flows: Flows) -> Operation {
         .handle(move |tx: Tx, input: Arc<RerunMany>| {
             let flows = flows.clone();
             async move {
-                let (ids, more) = find(&flows, &tx, &input.runs, &[RunStatus::Failed]).await?;
+                let meant = find(&flows, &tx, &input.runs, &[RunStatus::Failed]).await?;
                 let flows = &flows;
-                let mut items = Vec::with_capacity(ids.len());
-                for id in ids {
+                let mut items = Vec::with_capacity(meant.ids.len());
+                for id in meant.ids.iter().copied() {
                     let one_of = Rerun {
                         run_id: id,
                         from_node: input.from_node.clone(),
@@ -228,7 +269,7 @@ fn rerun(flows: Flows) -> Operation {
                     let done = tx.savepoint(|tx| async move { again(flows, &tx, &one_of, true).await });
                     items.push(one(id, done.await.map(|started| Some(started.run_id)))?);
                 }
-                Ok::<_, Error>(Done(Many { items, more }))
+                Ok::<_, Error>(Done(meant.told(items)))
             }
         })
 }
@@ -241,14 +282,14 @@ fn resume(flows: Flows) -> Operation {
         .handle(move |tx: Tx, input: Arc<ResumeMany>| {
             let flows = flows.clone();
             async move {
-                let (ids, more) = find(&flows, &tx, &input.runs, &[RunStatus::Paused]).await?;
+                let meant = find(&flows, &tx, &input.runs, &[RunStatus::Paused]).await?;
                 let engine = flows.engine()?;
-                let mut items = Vec::with_capacity(ids.len());
-                for id in ids {
+                let mut items = Vec::with_capacity(meant.ids.len());
+                for id in meant.ids.iter().copied() {
                     let done = tx.savepoint(|tx| async move { engine.resume(&tx, id).await });
                     items.push(one(id, done.await.map(|_| None))?);
                 }
-                Ok::<_, Error>(Done(Many { items, more }))
+                Ok::<_, Error>(Done(meant.told(items)))
             }
         })
 }

@@ -10,11 +10,11 @@ use synapscale_core::{Channel, Ctx, Error, Result, TenantId};
 use synapscale_engine::{Engine, EventFilter as Filter, RunView, named_id};
 use synapscale_store::events::{Cursor, Event, EventBatch, EventFilter};
 use synapscale_store::orm::sea_query::Expr;
-use synapscale_store::orm::{ColumnTrait, QueryFilter, QuerySelect};
+use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 
-/// Most triggers that one look asks.
+/// Triggers that are read at once.
 const TRIGGERS: u64 = 1_000;
 /// Events that one transaction takes: each may start a run with a burst of its own.
 const BATCH: u32 = 20;
@@ -24,41 +24,49 @@ const PERMISSION: &str = "events:read";
 pub(super) async fn fire(flows: &Flows, engine: &Engine) -> Result<usize> {
     let store = flows.store()?;
     let ctx = Ctx::system(store.clock().clone());
-    let rows = store
-        .read(&ctx, |tx| async move {
+    let (mut started, mut after) = (0, Uuid::nil());
+    loop {
+        let rows = store.read(&ctx, |tx| async move {
             tx.find_as_system::<event_trigger::Entity>()?
                 .filter(event_trigger::Column::Active.eq(true))
+                .filter(event_trigger::Column::Id.gt(after))
+                .order_by_asc(event_trigger::Column::Id)
                 .limit(TRIGGERS)
                 .rows(&tx)
                 .await
-        })
-        .await?;
-    let mut started = 0;
-    for row in rows {
-        let own = ctx.system_in(TenantId(row.tenant_id));
-        // A look that finds nothing must not cost a write.
-        let waiting = store
-            .read(&own, |tx| {
-                let row = row.clone();
-                async move { Ok(!batch(&tx, &row, 1).await?.events.is_empty()) }
-            })
-            .await?;
-        if !waiting {
-            continue;
-        }
-        let fired = store
-            .write(&own, |tx| {
-                let (engine, row) = (engine.clone(), row.clone());
-                async move { one(&engine, &tx, &row).await }
-            })
-            .await;
-        match fired {
-            Ok(runs) => started += runs,
-            Err(error) if error.code() == "trigger_overtaken" => {}
-            Err(error) => tracing::warn!(trigger = %row.id, ?error, "an event trigger could not be fired"),
+        });
+        let rows = rows.await?;
+        let Some(last) = rows.last() else {
+            return Ok(started);
+        };
+        after = last.id;
+        for row in rows {
+            match look(engine, &ctx, &row).await {
+                Ok(runs) => started += runs,
+                Err(error) if error.code() == "trigger_overtaken" => {}
+                Err(error) => tracing::warn!(trigger = %row.id, ?error, "an event trigger could not be fired"),
+            }
         }
     }
-    Ok(started)
+}
+
+/// One trigger's turn; answers how many runs it started.
+async fn look(engine: &Engine, ctx: &Ctx, row: &event_trigger::Model) -> Result<usize> {
+    let (store, own) = (engine.store(), ctx.system_in(TenantId(row.tenant_id)));
+    // A look that finds nothing must not cost a write.
+    let waiting = store.read(&own, |tx| {
+        let row = row.clone();
+        async move { Ok(!batch(&tx, &row, 1).await?.events.is_empty()) }
+    });
+    if !waiting.await? {
+        return Ok(0);
+    }
+    store
+        .write(&own, |tx| {
+            let (engine, row) = (engine.clone(), row.clone());
+            async move { one(&engine, &tx, &row).await }
+        })
+        .await
 }
 
 async fn batch(tx: &Tx, row: &event_trigger::Model, most: u32) -> Result<EventBatch> {
@@ -132,8 +140,12 @@ async fn take<'a>(
         return Ok(None);
     }
     let cause = match cause(event) {
-        Some(id) => about(engine, tx, id).await?,
         None => None,
+        Some(id) => match about(engine, tx, id).await? {
+            // What cannot be told from a private one is taken for one.
+            None => return Ok(None),
+            found => found,
+        },
     };
     let is_own = |run: &RunView| run.workflow_id == Some(row.workflow_id);
     // Private runs are their conversation's, and so is what they tell.
@@ -171,9 +183,10 @@ async fn take<'a>(
 
 /// The run that an event tells of or comes from.
 fn cause(event: &Event) -> Option<Uuid> {
-    match event.subject.strip_prefix("run:") {
-        Some(id) => id.parse().ok(),
-        None => event.causation.filter(|_| event.channel == Channel::Run.as_str()),
+    match event.subject.split_once(':') {
+        Some(("run", id)) => id.parse().ok(),
+        Some(("approval", _)) => event.data.get("run_id")?.as_str()?.parse().ok(),
+        _ => event.causation.filter(|_| event.channel == Channel::Run.as_str()),
     }
 }
 

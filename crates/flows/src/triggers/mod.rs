@@ -87,7 +87,7 @@ async fn start(
         parent: None,
         cause: firing.cause,
     };
-    let begin = |tx: Tx| Box::pin(async move { engine.start(&tx, new).await });
+    let begin = |tx: Tx| Box::pin(async move { engine.start_later(&tx, new).await });
     let started = tx.savepoint(begin).await;
     match started {
         Ok(started) => Ok(Some(started.run_id)),

@@ -47,7 +47,10 @@ END $f$";
 pub(crate) const MAKE_POLICY: &str = "
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_policies
-                 WHERE schemaname = 'synapscale_db' AND tablename = 'events' AND policyname = 'events_direct') THEN
+                 WHERE schemaname = 'synapscale_db' AND tablename = 'events' AND policyname = 'events_direct'
+                   AND roles = ARRAY[current_user]::name[]) THEN
+    -- Restored under another login, it is another role's.
+    DROP POLICY IF EXISTS events_direct ON synapscale_db.events;
     CREATE POLICY events_direct ON synapscale_db.events FOR INSERT TO CURRENT_USER
       WITH CHECK (kind = 'database.changed');
   END IF;

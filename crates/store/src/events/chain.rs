@@ -6,8 +6,8 @@
 //! number and hash elsewhere: see [`Verdict::holds`].
 
 use super::entity::link;
-use super::read::MAX_BATCH;
-use super::{Cursor, Event, EventFilter};
+use super::read::{MAX_BATCH, waiting};
+use super::{Cursor, Event, EventFilter, Position, not_migrated};
 use crate::scoped::Scoped;
 use crate::store::Store;
 use crate::tx::Tx;
@@ -24,6 +24,8 @@ pub const LINK_EVENTS: u32 = MAX_BATCH;
 const MOST_LINKS: usize = 20;
 /// Links that are read at once.
 const PAGE: u64 = 200;
+/// How far events that are not linked yet are counted.
+const NOT_LINKED: u32 = 1_000_000;
 /// Most faults that are told one by one.
 const MOST_FAULTS: usize = 20;
 /// Before the first link.
@@ -226,15 +228,16 @@ impl Tx {
     }
 
     async fn not_linked(&self) -> Result<i64> {
-        let last = last_link(self).await?;
-        let since = last
-            .as_ref()
-            .map(|link| Cursor::from_str(&link.until))
-            .transpose()?;
-        let batch = self
-            .events(since.as_ref(), &EventFilter::default(), LINK_EVENTS, false)
-            .await?;
-        Ok(count(&batch.events))
+        let log = self.shared().log.get().copied().ok_or_else(not_migrated)?;
+        let since = match last_link(self).await? {
+            Some(link) => Cursor::from_str(&link.until)?,
+            None => Cursor {
+                log: log.id,
+                position: Position::default(),
+            },
+        };
+        let (waiting, _) = waiting(self, &since, &EventFilter::default(), NOT_LINKED).await?;
+        Ok(i64::try_from(waiting).unwrap_or(i64::MAX))
     }
 }
 

@@ -369,6 +369,10 @@ async fn set_mark(tx: &Tx, name: &str, event: Uuid, attempts: i64, error: Option
 
 async fn count_failure(tx: &Tx, name: &str, event: &Event, error: &str) -> Result<Fate> {
     let before = find_mark(tx, name, event.id).await?;
+    // The commit of whose answer nothing was known did take place.
+    if before.as_ref().is_some_and(|mark| mark.attempts == 0) {
+        return Ok(Fate::Handled);
+    }
     let attempts = before.map_or(0, |mark| mark.attempts) + 1;
     if attempts < MAX_ATTEMPTS {
         set_mark(tx, name, event.id, attempts, Some(error.to_owned())).await?;

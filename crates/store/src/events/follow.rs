@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::read::{EventBatch, EventFilter};
 use crate::store::Store;
+use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Ctx, Result};
 use tokio::sync::watch;
@@ -43,6 +44,21 @@ impl Follower {
         self.cursor
     }
 
+    /// Goes on behind the events that were not wanted: a filter that hardly anything meets would else read all of them again
+    /// at every commit.
+    async fn pass_over(&mut self) -> Result<()> {
+        if self.filter.takes_all() {
+            return Ok(());
+        }
+        let (from, filter) = (self.cursor, Arc::new(self.filter.clone()));
+        let passed = self.store.read(&self.ctx, |tx| {
+            let filter = filter.clone();
+            async move { tx.events_passed(&from, &filter).await }
+        });
+        self.cursor = passed.await?;
+        Ok(())
+    }
+
     /// The next events; waits until there are some. Safe to drop while it waits.
     ///
     /// # Errors
@@ -59,6 +75,7 @@ impl Follower {
                 self.cursor = batch.next;
                 return Ok(batch);
             }
+            self.pass_over().await?;
             // A closed channel only means that the poll is all there is.
             let woken = tokio::time::timeout(POLL, self.wake.changed()).await;
             if let Ok(Err(_)) = woken {

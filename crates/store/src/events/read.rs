@@ -148,6 +148,34 @@ pub(crate) fn wants(filter: &EventFilter, event: &Event) -> bool {
         && (filter.kinds.is_empty() || filter.kinds.iter().any(kind))
 }
 
+impl EventFilter {
+    /// Whether every event meets it.
+    pub(crate) fn takes_all(&self) -> bool {
+        let EventFilter {
+            kinds,
+            subject,
+            actor,
+            from,
+            until,
+        } = self;
+        kinds.is_empty() && subject.is_none() && actor.is_none() && from.is_none() && until.is_none()
+    }
+}
+
+impl Tx {
+    /// The log's end, if no event behind `from` meets the filter; else `from` itself.
+    pub(crate) async fn events_passed(&self, from: &Cursor, filter: &EventFilter) -> Result<Cursor> {
+        let log = self.shared().log.get().copied().ok_or_else(not_migrated)?;
+        // Both of one snapshot: what comes in between is behind this end.
+        let end = head(self, log).await?;
+        let mut passed = *from;
+        if self.events(Some(from), filter, 1, false).await?.events.is_empty() {
+            passed.position = passed.position.max(end);
+        }
+        Ok(passed)
+    }
+}
+
 impl Store {
     /// Events after `since` (from the beginning if none), in the log's order. An elevated context reads all tenants.
     ///

@@ -9,7 +9,8 @@ mod tasks;
 mod tests;
 
 use crate::entity::{MAX_DEPTH, project, task};
-use crate::patch::{Op, PatchSet, ProjectPatch, TaskPatch};
+use crate::model::TaskStatus;
+use crate::patch::{Op, PatchSet, ProjectPatch, TaskBody, TaskPatch};
 use crate::{author, query};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -365,9 +366,12 @@ fn reshapes(set: &PatchSet) -> bool {
         })
 }
 
-/// Whether a set puts new tasks into trees that stand.
+/// Whether a set puts new tasks into trees that stand; completing one that comes again may.
 fn places(set: &PatchSet) -> bool {
-    set.task_patches.iter().any(|patch| patch.op == Op::Create)
+    let done = |body: &TaskBody| body.status.value() == Some(&TaskStatus::Done);
+    set.task_patches
+        .iter()
+        .any(|patch| patch.op == Op::Create || patch.body.as_ref().is_some_and(done))
 }
 
 /// What every row can do.

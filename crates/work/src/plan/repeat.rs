@@ -42,6 +42,7 @@ impl Plan {
             return;
         };
         let last = row.due_date.or(row.scheduled_date).unwrap_or(self.now);
+        let rule = rule.on_its_day(last);
         let Some(at) = rule.next(last, self.now) else {
             return;
         };
@@ -53,7 +54,7 @@ impl Plan {
             status: TaskStatus::Todo.as_str().to_owned(),
             due_date,
             scheduled_date: scheduled.or_else(|| due_date.is_none().then_some(at)),
-            recurrence: Some(kept),
+            recurrence: Some(json!(rule)),
             actual_minutes: None,
             integration_ids: json!({}),
             blockers: 0,

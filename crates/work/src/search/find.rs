@@ -118,30 +118,37 @@ async fn rarest(tx: &Tx, terms: &[String]) -> Result<usize> {
 
 /// The tasks that have a term, each once: so many of the newest.
 fn candidates(tx: &Tx, term: &str, last: bool, most: u64) -> SelectStatement {
-    let mut rows = Query::select();
-    rows.expr_as(
-        Expr::col((token::Entity, token::Column::TaskId)),
-        Alias::new("task_id"),
-    )
-    .from(token::Entity)
-    .and_where(own(tx))
-    .and_where(meets(word, term, last))
-    .limit(most);
+    let id = Alias::new("task_id");
+    let rows = |wanted: SimpleExpr| {
+        Query::select()
+            .expr_as(Expr::col((token::Entity, token::Column::TaskId)), id.clone())
+            .from(token::Entity)
+            .and_where(own(tx))
+            .and_where(wanted)
+            .limit(most)
+            .to_owned()
+    };
+    let whole = rows(meets(word, term, false))
+        .order_by((token::Entity, token::Column::TaskId), Order::Desc)
+        .to_owned();
     if !last {
-        return rows
-            .order_by((token::Entity, token::Column::TaskId), Order::Desc)
-            .to_owned();
+        return whole;
     }
-    // Several words of a task may begin so. The word itself comes first.
-    rows.order_by((token::Entity, token::Column::Word), Order::Asc);
-    let begun = Alias::new("begun");
-    Query::select()
-        .expr_as(
-            Expr::col((begun.clone(), Alias::new("task_id"))),
-            Alias::new("task_id"),
-        )
-        .distinct()
-        .from_subquery(rows, begun)
+    // Those with the word itself, and those with a longer one that begins so; several words of a task may.
+    let longer = meets(word, term, true).and(meets(word, term, false).not());
+    let longer = rows(longer)
+        .order_by((token::Entity, token::Column::Word), Order::Asc)
+        .to_owned();
+    let of = |rows: SelectStatement, name: &'static str| {
+        let name = Alias::new(name);
+        Query::select()
+            .expr_as(Expr::col((name.clone(), id.clone())), id.clone())
+            .from_subquery(rows, name)
+            .to_owned()
+    };
+    // UNION, not UNION ALL: each task once.
+    of(whole, "whole")
+        .union(UnionType::Distinct, of(longer, "longer"))
         .to_owned()
 }
 
