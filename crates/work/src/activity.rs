@@ -11,9 +11,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use synapscale_core::{Actor, Error, Result};
 use synapscale_ops::{Method, Operation, Page, page};
+use synapscale_store::events::{Cursor, Event, EventFilter};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
 use synapscale_store::{Scoped, Tx};
-use synapscale_store::events::{Cursor, Event, EventFilter};
 use uuid::Uuid;
 
 /// Whose activity to list.

@@ -115,12 +115,7 @@ struct Meant {
     next_cursor: Option<String>,
 }
 
-async fn find(
-    flows: &Flows,
-    tx: &Tx,
-    which: &WhichRuns,
-    usual: &'static [RunStatus],
-) -> Result<Meant> {
+async fn find(flows: &Flows, tx: &Tx, which: &WhichRuns, usual: &'static [RunStatus]) -> Result<Meant> {
     let has_filter = which.workflow.is_some()
         || which.status.is_some()
         || which.before.is_some()

@@ -44,7 +44,9 @@ pub(super) async fn fire(flows: &Flows, engine: &Engine) -> Result<usize> {
             match look(engine, &ctx, &row).await {
                 Ok(runs) => started += runs,
                 Err(error) if error.code() == "trigger_overtaken" => {}
-                Err(error) => tracing::warn!(trigger = %row.id, ?error, "an event trigger could not be fired"),
+                Err(error) => {
+                    tracing::warn!(trigger = %row.id, ?error, "an event trigger could not be fired")
+                }
             }
         }
     }
