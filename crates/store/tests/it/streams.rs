@@ -106,6 +106,7 @@ db_test! {
         let ctx = somebody();
         let stream = stream_of(&rig.store).await;
         rig.turn(&group_of(&Recorder::new("first", &[]))).await.expect("a turn");
+        hold(&stream).await;
         for number in 0..10 {
             tell(&rig.store, &ctx, number).await;
         }
