@@ -82,6 +82,8 @@ pub struct Group {
     reader: Option<Reader>,
     /// The lease under which the group came this far, and where; what the database says may lie behind.
     passed: Option<(i64, Cursor)>,
+    /// Events settled under that lease of which the database was not told yet: their marks are of use until then.
+    untold: Vec<Uuid>,
     /// When the database was told last.
     written: Instant,
 }
@@ -99,6 +101,7 @@ impl Group {
             consumer,
             owner,
             passed: None,
+            untold: Vec::new(),
             written: Instant::now(),
         })
     }
@@ -117,6 +120,10 @@ impl Group {
             return Ok(Turn::default());
         };
         let lease = held.lease_epoch;
+        if self.passed.is_none_or(|(under, _)| under != lease) {
+            // Another process may have begun anew from where the database stood, and needs the marks.
+            self.untold.clear();
+        }
         if let Some((under, passed)) = self.passed
             && under == lease
             && passed.position > held.cursor.position
@@ -189,6 +196,7 @@ impl Group {
                 Ok(fate) => {
                     done += 1;
                     reached = event.cursor;
+                    self.untold.push(event.id);
                     if fate == Fate::Dead {
                         self.bury(event).await;
                     }
@@ -221,7 +229,10 @@ impl Group {
     }
 
     async fn tell(&mut self, reached: Cursor, lease_epoch: i64) -> Result<()> {
-        self.store.advance(self.name(), reached, lease_epoch).await?;
+        self.store
+            .advance(self.name(), reached, lease_epoch, &self.untold)
+            .await?;
+        self.untold.clear();
         self.written = Instant::now();
         Ok(())
     }

@@ -13,6 +13,9 @@ use std::str::FromStr;
 use synapscale_core::{Ctx, Error, Result};
 use uuid::Uuid;
 
+/// Marks that one statement deletes.
+const MARKS: usize = 500;
+
 /// How long a consumer holds its group without a sign of life.
 pub(crate) const LEASE: Duration = Duration::seconds(30);
 /// Waiting events are counted up to this number.
@@ -79,8 +82,14 @@ impl Store {
         .await
     }
 
-    /// Everything up to `cursor` is settled.
-    pub(crate) async fn advance(&self, name: &'static str, cursor: Cursor, lease_epoch: i64) -> Result<()> {
+    /// Everything up to `cursor` is settled, `settled` among it.
+    pub(crate) async fn advance(
+        &self,
+        name: &'static str,
+        cursor: Cursor,
+        lease_epoch: i64,
+        settled: &[Uuid],
+    ) -> Result<()> {
         let ctx = Ctx::system(self.clock().clone());
         self.write(&ctx, |tx| async move {
             tx.lock_globally(&lock_key(name)).await?;
@@ -92,12 +101,17 @@ impl Store {
             if tx.run_update(update).await? != 1 {
                 return Err(lease_lost(name));
             }
-            // What was handled is behind the cursor now, which keeps it from coming again. Failures still count.
-            let marks = tx
-                .delete_as_system::<mark::Entity>()?
-                .filter(mark::Column::Consumer.eq(name))
-                .filter(mark::Column::Attempts.eq(0));
-            tx.run_delete(marks).await.map(|_| ())
+            // What was handled is behind the cursor now, which keeps it from coming again. Failures still count, and so do
+            // marks that an earlier holder left ahead of the cursor.
+            for some in settled.chunks(MARKS) {
+                let marks = tx
+                    .delete_as_system::<mark::Entity>()?
+                    .filter(mark::Column::Consumer.eq(name))
+                    .filter(mark::Column::EventId.is_in(some.iter().copied()))
+                    .filter(mark::Column::Attempts.eq(0));
+                tx.run_delete(marks).await?;
+            }
+            Ok(())
         })
         .await
     }

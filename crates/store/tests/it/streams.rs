@@ -1,12 +1,14 @@
 //! The log over Redis: what is in the stream is the log, and Redis emptied, cut off or started anew loses nothing.
 
-use crate::events::tell;
+use crate::events::{read_all, tell};
 use crate::groups::{Fault, Recorder, Rig, Via, group_of};
 use crate::{open, somebody};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::time::Duration;
-use synapscale_core::Ctx;
+use synapscale_core::{Ctx, EventPayload, NewEvent, new_id};
 use synapscale_store::events::EventFilter;
 use synapscale_store::{Redis, Scoped, Store};
 use synapscale_testkit::{Proxy, db_test, redis_url};
@@ -28,6 +30,15 @@ mod log {
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What no group of these tests wants.
+#[derive(Serialize, JsonSchema)]
+struct Noise {}
+
+impl EventPayload for Noise {
+    const KIND: &'static str = "note.noise";
+    const ABOUT: &'static str = "Something happened that nobody waits for.";
 }
 
 pub async fn connect() -> MultiplexedConnection {
@@ -126,6 +137,35 @@ db_test! {
         let from = all.iter().position(|id| *id == held[0].1).expect("the first");
         assert_eq!(held.iter().map(|entry| entry.1.clone()).collect::<Vec<_>>(), all[from..]);
         drop(others);
+    }
+
+    async fn what_a_dead_holder_did_ahead_of_its_place_is_not_done_again(db: TestDb) {
+        let store = open(db).await;
+        let (rig, ctx) = (Rig::with(store.clone()), somebody());
+        tell(&store, &ctx, 0).await;
+        // More than one look at the stream takes, and nothing to the group: the log gives it what lies behind at once.
+        for _ in 0..250 {
+            let made = store.write(&ctx, |tx| async move {
+                tx.emit(NewEvent::new("note", new_id(), &Noise {}));
+                Ok(())
+            });
+            made.await.expect("told");
+        }
+        tell(&store, &ctx, 1).await;
+        tell(&store, &ctx, 2).await;
+        read_all(&store, &ctx, None, 253).await;
+        let dying = Recorder::new("ahead", &[(2, Fault::Hangs)]);
+        let group = group_of(&dying);
+        tokio::select! {
+            _ = rig.turn(&group) => panic!("it hangs"),
+            () = dying.hangs.notified() => {}
+        }
+        assert_eq!(dying.numbers(), [0, 1]);
+        rig.expire("ahead").await;
+        store.attach_redis(Redis::new(&redis_url()).expect("a URL"));
+        let heir = Recorder::new("ahead", &[]);
+        Rig::with(store.clone()).until(&heir, 1).await;
+        assert_eq!(heir.numbers(), [2]);
     }
 
     async fn redis_emptied_loses_nothing(db: TestDb) {
