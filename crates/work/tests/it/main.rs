@@ -6,6 +6,5 @@ mod home;
 mod links;
 mod recurrence;
 mod search;
-mod speed;
 mod time;
 mod trash;
