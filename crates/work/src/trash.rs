@@ -13,7 +13,7 @@ use crate::{apply, query};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use synapscale_core::{Error, NewEvent, Result};
 use synapscale_ops::{Method, Operation, Outcome, Page, page};
@@ -239,10 +239,12 @@ async fn restore(tx: &Tx, group: Uuid) -> Result<Kept> {
 /// The group's tasks and all below them, whenever those were deleted: they have nowhere to come back to.
 async fn doomed(tx: &Tx, group: Uuid, projects: &[Uuid]) -> Result<Vec<task::Model>> {
     let mut found = query::tasks_of_group(tx, group).await?;
+    let mut inside = Vec::new();
     for ids in projects.chunks(CHUNK) {
-        let inside = task::Column::ProjectId.is_in(ids.iter().copied());
-        found.extend(tx.find::<task::Entity>().filter(inside).rows(tx).await?);
+        let own = task::Column::ProjectId.is_in(ids.iter().copied());
+        inside.extend(tx.find::<task::Entity>().filter(own).rows(tx).await?);
     }
+    found.extend(send_home(tx, group, inside).await?);
     let mut known: HashSet<Uuid> = HashSet::new();
     found.retain(|row| known.insert(row.id));
     let mut level: Vec<Uuid> = known.iter().copied().collect();
@@ -262,9 +264,55 @@ async fn doomed(tx: &Tx, group: Uuid, projects: &[Uuid]) -> Result<Vec<task::Mod
         }
         level = next;
     }
-    // Children before their parents, which they refer to.
-    found.sort_by_key(|row| std::cmp::Reverse(row.depth));
+    // Children before their parents, which they refer to. Not by the depth that a row remembers: its parent may have moved
+    // since it was deleted.
+    let parents: HashMap<Uuid, Option<Uuid>> = found.iter().map(|row| (row.id, row.parent_id)).collect();
+    let above = |id: &Uuid| std::iter::successors(Some(*id), |id| parents.get(id).copied().flatten()).count();
+    found.sort_by_cached_key(|row| std::cmp::Reverse(above(&row.id)));
     Ok(found)
+}
+
+/// Those of a project's tasks that go with it. A task that was deleted before its parent moved to another project remembers
+/// the old one; it comes back below its parent, and so is taken along there now.
+async fn send_home(tx: &Tx, group: Uuid, inside: Vec<task::Model>) -> Result<Vec<task::Model>> {
+    let here: HashSet<Uuid> = inside.iter().map(|row| row.id).collect();
+    let elsewhere = |row: &&task::Model| {
+        let parent = row.parent_id.filter(|parent| !here.contains(parent));
+        parent.is_some() && row.delete_group != Some(group)
+    };
+    let strays: Vec<task::Model> = inside.iter().filter(elsewhere).cloned().collect();
+    if strays.is_empty() {
+        return Ok(inside);
+    }
+    let parents = query::tasks_by_id(tx, strays.iter().filter_map(|row| row.parent_id).collect()).await?;
+    let homes: HashMap<Uuid, Uuid> = parents.into_iter().map(|row| (row.id, row.project_id)).collect();
+    let mut moving: HashMap<Uuid, Uuid> = strays
+        .iter()
+        .filter_map(|row| Some((row.id, *homes.get(&row.parent_id?)?)))
+        .collect();
+    // With all that is below them here, level by level.
+    loop {
+        let known = moving.len();
+        for row in &inside {
+            if let Some(home) = row.parent_id.and_then(|parent| moving.get(&parent)).copied() {
+                moving.entry(row.id).or_insert(home);
+            }
+        }
+        if moving.len() == known {
+            break;
+        }
+    }
+    for (id, home) in &moving {
+        let update = tx
+            .update::<task::Entity>()
+            .col_expr(task::Column::ProjectId, Expr::val(*home))
+            .filter(task::Column::Id.eq(*id));
+        tx.run_update(update).await?;
+    }
+    Ok(inside
+        .into_iter()
+        .filter(|row| !moving.contains_key(&row.id))
+        .collect())
 }
 
 async fn forget<E: Tenanted>(tx: &Tx, condition: SimpleExpr) -> Result<u64> {

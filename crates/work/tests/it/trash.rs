@@ -113,4 +113,23 @@ db_test! {
         let input = json!({ "delete_group_id": items(&groups)[0]["delete_group_id"] });
         assert_eq!(home.ok("trash.purge", input).await, json!({ "projects": 1, "tasks": 1 }));
     }
+
+    async fn a_purged_project_keeps_its_hands_off_what_lives_elsewhere(db: TestDb) {
+        let home = Home::new(db).await;
+        let (old, new) = (home.project("Old").await, home.project("New").await);
+        let top = home.task(&old, None, "top").await;
+        let below = home.task(&old, Some(&top), "below").await;
+        let deeper = home.task(&old, Some(&below), "deeper").await;
+        home.ok("tasks.delete", json!({ "task_id": below })).await;
+        home.ok("tasks.move", json!({ "task_id": top, "project_id": new })).await;
+        home.ok("projects.delete", json!({ "project_id": old })).await;
+        let groups = home.ok("trash.list", json!({})).await;
+        let project = items(&groups).iter().find(|group| group["projects"] == 1).expect("the project's").clone();
+        let input = json!({ "delete_group_id": project["delete_group_id"] });
+        assert_eq!(home.ok("trash.purge", input).await, json!({ "projects": 1, "tasks": 0 }));
+        home.ok("tasks.restore", json!({ "task_id": below })).await;
+        for id in [&below, &deeper] {
+            assert_eq!(home.get(id).await["project_id"], json!(new), "{id}");
+        }
+    }
 }
