@@ -53,7 +53,8 @@ test("an issue becomes a task, a person agrees to delete it, and it is brought b
 
   const hook = await applyTriage(on.server);
   const runs = page.getByRole("grid", { name: "Runs" });
-  await runs.getByRole("link", { name: "issue-triage" }).waitFor();
+  const first = runs.getByRole("row").filter({ has: page.getByRole("link", { name: "issue-triage" }) });
+  await first.getByText("Succeeded").waitFor();
   expect((await deliver(on.server, hook, "opened")).body.outcome).toBe("new");
   await page.getByRole("button", { name: "1 new run" }).click();
   await until("both runs stand in the list", async () => (await runs.getByRole("link").count()) === 2);

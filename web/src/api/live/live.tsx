@@ -159,9 +159,10 @@ export function useLiveEvents(listener: Listener) {
   useEffect(() => bus.listen((events) => latest.current(events)), [bus]);
 }
 
-/** Counts what came that a list does not show yet. */
+/** Counts what came that a list does not show yet; what the list has loaded by itself meanwhile is no news. */
 export function useNews(
   counts: (event: LogEvent) => boolean,
+  shown: readonly { id: string }[],
   idOf: (event: LogEvent) => string = (event) => event.subject,
 ): [count: number, clear: () => void] {
   const [ids, setIds] = useState<ReadonlySet<string>>(new Set());
@@ -169,5 +170,10 @@ export function useNews(
     const fresh = events.filter(counts).map(idOf);
     if (fresh.length) setIds((known) => new Set([...known, ...fresh]));
   });
-  return [ids.size, () => setIds(new Set())];
+  const count = useMemo(() => {
+    if (ids.size === 0) return 0;
+    const listed = new Set(shown.map((item) => item.id));
+    return [...ids].filter((id) => !listed.has(id)).length;
+  }, [ids, shown]);
+  return [count, () => setIds(new Set())];
 }

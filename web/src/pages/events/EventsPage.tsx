@@ -69,7 +69,7 @@ export function EventsPage() {
   const client = useQueryClient();
   const { eventId } = useParams({ strict: false });
   const { query, items, more } = useTrailEvents(filter);
-  const [news, clearNews] = useEventNews(filter);
+  const [news, clearNews] = useEventNews(filter, items);
   useTrail([{ label: "Events" }]);
   const onFilter = (next: EventsSearch) =>
     void navigate({ to: "/events", search: { ...filter, ...next }, replace: true });
@@ -128,9 +128,10 @@ export function EventsPage() {
 }
 
 /** Events have no subject of their own to count by, so each counts once by its id. */
-function useEventNews(filter: EventsSearch) {
+function useEventNews(filter: EventsSearch, shown: readonly LogEvent[]) {
   return useNews(
     (event) => matches(event, filter),
+    shown,
     (event) => event.id,
   );
 }

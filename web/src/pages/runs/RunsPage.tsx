@@ -61,7 +61,10 @@ export function RunsPage() {
   const { query, items, more } = useRuns(filter);
   const newest = useNewestRuns(filter);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const [news, clearNews] = useNews((event) => event.kind === "run.started" && fits(event.data, filter.workflow));
+  const [news, clearNews] = useNews(
+    (event) => event.kind === "run.started" && fits(event.data, filter.workflow),
+    items,
+  );
   useTrail([{ label: "Runs" }]);
 
   const showNews = () => {
