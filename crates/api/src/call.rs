@@ -4,20 +4,18 @@
 use crate::body::{read_body, require_json};
 use crate::edge::Inbound;
 use crate::problem::respond_error;
-use crate::rest::BASE;
+use crate::rest::{BASE, REPLAYED, envelope};
+use crate::streamed::{self, StreamedCall};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use std::time::Duration;
 use synapscale_core::{Channel, Error, Result};
 use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Operation, Sink, parse_json};
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 #[derive(Clone)]
 struct Calls {
@@ -84,6 +82,16 @@ impl Calls {
         let answer = match tool {
             Some(tool) => {
                 let (name, input) = (tool.operation().name(), tool.bind(input));
+                if tool.operation().streams() && streamed::wanted(&parts.headers) {
+                    let call = StreamedCall {
+                        gate: self.gate.clone(),
+                        ctx,
+                        name,
+                        input,
+                        envelope,
+                    };
+                    return call.serve(inbound.request_id).await;
+                }
                 let called = self.gate.call(&ctx, name, input, envelope, Sink::none());
                 called.await.map_err(|error| tool.unbind(error))?
             }
@@ -92,24 +100,6 @@ impl Calls {
         };
         respond(&answer)
     }
-}
-
-fn envelope(headers: &HeaderMap) -> Result<Envelope> {
-    let bad = |name: &HeaderName| {
-        Error::malformed(format!("The header {name} cannot be read.")).with_code("bad_header")
-    };
-    let text = |name: &HeaderName| {
-        let value = headers.get(name)?;
-        Some(value.to_str().map(str::trim).map_err(|_| bad(name)))
-    };
-    let expected_revision = match text(&IF_MATCH).transpose()? {
-        None => None,
-        Some(tag) => Some(tag.trim_matches('"').parse().map_err(|_| bad(&IF_MATCH))?),
-    };
-    Ok(Envelope {
-        idempotency_key: text(&IDEMPOTENCY_KEY).transpose()?.map(str::to_owned),
-        expected_revision,
-    })
 }
 
 fn respond(answer: &Answer) -> Result<Response> {

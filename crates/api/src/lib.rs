@@ -13,6 +13,7 @@ mod mcp;
 mod openapi;
 mod problem;
 mod rest;
+mod streamed;
 #[cfg(test)]
 mod tests;
 mod tools;

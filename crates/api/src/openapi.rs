@@ -2,6 +2,7 @@
 
 use crate::codes::{CODES, title_of};
 use crate::rest::{BASE, creates, has_body, if_none_match, path_parameters};
+use crate::streamed::EVENT_STREAM;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -282,7 +283,14 @@ fn responses(operation: &Operation, method: &Method, path: &str, output: Value) 
         ("200", "Done.")
     };
     let mut all = Map::new();
-    let content = json!({"application/json": {"schema": output}});
+    let mut content = json!({"application/json": {"schema": output}});
+    if operation.streams() {
+        content[EVENT_STREAM] = json!({"schema": {
+            "type": "string",
+            "description": "Asked for by Accept: an event `chunk` for each chunk, then `result` with what would have been the \
+                answer, or `error` with a problem.",
+        }});
+    }
     all.insert(
         status.to_owned(),
         json!({"description": words, "headers": headers, "content": content}),

@@ -5,6 +5,7 @@ use crate::body::{read_body, require_json};
 use crate::coerce::{Coerce, merge_body, read_query};
 use crate::edge::Inbound;
 use crate::problem::respond_error;
+use crate::streamed::{self, StreamedCall};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
@@ -21,8 +22,8 @@ use synapscale_ops::{Answer, Envelope, Gate, JsonLimits, Operation, Sink, parse_
 
 /// Where all REST paths begin.
 pub const BASE: &str = "/api/v1";
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The routes of all operations that are served by REST. The registry has made sure that no two are in each other's way.
 pub(crate) fn routes(gate: &Gate) -> Router {
@@ -69,6 +70,7 @@ struct Endpoint {
     status: StatusCode,
     has_body: bool,
     is_get: bool,
+    streams: bool,
     /// Path parameters in the order of the path.
     path: Vec<(Box<str>, Coerce)>,
     /// Everything else that the input has.
@@ -102,6 +104,7 @@ impl Endpoint {
             },
             has_body: has_body(method),
             is_get: *method == Method::GET,
+            streams: operation.streams(),
             path,
             query,
         }
@@ -132,6 +135,16 @@ impl Endpoint {
             // The gate refuses, and counts the try, before it looks at the input: no need to read a stranger's body.
             Value::Null
         };
+        if self.streams && streamed::wanted(&parts.headers) {
+            let call = StreamedCall {
+                gate: self.gate.clone(),
+                ctx,
+                name: self.name,
+                input,
+                envelope,
+            };
+            return call.serve(inbound.request_id).await;
+        }
         let answer = self
             .gate
             .call(&ctx, self.name, input, envelope, Sink::none())
@@ -219,7 +232,7 @@ async fn read_object(inbound: &Inbound, headers: &HeaderMap, body: Body) -> Resu
 }
 
 /// What the headers say beside the input.
-fn envelope(headers: &HeaderMap) -> Result<Envelope> {
+pub(crate) fn envelope(headers: &HeaderMap) -> Result<Envelope> {
     let key = single(headers, &IDEMPOTENCY_KEY)?.map(str::to_owned);
     let revision = match single(headers, &IF_MATCH)? {
         None => None,

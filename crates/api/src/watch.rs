@@ -37,7 +37,7 @@ const LOOK_WHEN_TOLD: Duration = Duration::from_secs(5);
 /// How often it is checked who listens.
 const RECHECK: Duration = Duration::from_secs(30);
 /// A quiet stream says so this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What a run tells, as it goes over the wire: objects with a `type`.
 pub type Frames = BoxStream<'static, Value>;

@@ -169,7 +169,7 @@ pub struct AppliedHook {
     pub url_path: String,
     /// How deliveries prove where they come from.
     pub scheme: Scheme,
-    /// The secret to enter at the provider. Told once, when it is made.
+    /// The secret to enter at the provider. Told once, when it is made; not to a step of a run, which would keep it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }

@@ -262,6 +262,13 @@ impl<R> Draft<WriteKind, R> {
 }
 
 impl<R> Draft<ExternalKind, R> {
+    /// It hands chunks to [`ExternalCx::sink`] before it answers, and so is worth listening to: REST serves it as
+    /// server-sent events too.
+    pub fn streams(mut self) -> Self {
+        self.meta.streams = true;
+        self
+    }
+
     /// With the handler, which has no transaction and may be run again after a crash.
     pub fn handle_external<I, O, F, Fut>(self, handler: F) -> Operation
     where

@@ -61,6 +61,8 @@ pub(crate) struct Meta {
     pub takes_envelope: bool,
     /// There is work before the transaction.
     pub slow: bool,
+    /// It says what it finds as it finds it.
+    pub streams: bool,
     /// The operation that shows what this one would do.
     pub preview: Option<&'static str>,
 }
@@ -84,6 +86,7 @@ impl Meta {
             revisioned: false,
             takes_envelope: false,
             slow: false,
+            streams: false,
             preview: None,
         }
     }
@@ -205,6 +208,11 @@ impl Operation {
     /// Method and path below `/api/v1`, if it is served there.
     pub fn rest(&self) -> Option<(&Method, &str)> {
         self.0.meta.rest.as_ref().map(|(method, path)| (method, *path))
+    }
+
+    /// Whether it hands chunks to whoever listens before it answers.
+    pub fn streams(&self) -> bool {
+        self.0.meta.streams
     }
 
     /// Whether its output carries a revision, which REST serves as an ETag.

@@ -97,7 +97,7 @@ async fn make(
         node: node.node.clone(),
         url_path: secret::url_path(&token),
         scheme: node.scheme,
-        secret: shown.map(|text| text.to_string()),
+        secret: told_once(tx, shown.as_deref().map(String::as_str)),
     })
 }
 
@@ -135,8 +135,15 @@ async fn keep(
         node: row.node.clone(),
         url_path: secret::url_path(&token),
         scheme: node.scheme,
-        secret: shown.map(|text| text.to_string()),
+        secret: told_once(tx, shown.as_deref().map(String::as_str)),
     })
+}
+
+/// The secret as the answer tells it. Not to a step of a run, for runs keep what their steps answer: who applies a workflow
+/// by an agent or by another workflow asks for a new secret afterwards.
+fn told_once(tx: &Tx, shown: Option<&str>) -> Option<String> {
+    let in_run = tx.ctx().origin().run.is_some();
+    shown.filter(|_| !in_run).map(str::to_owned)
 }
 
 async fn replace_secret(

@@ -3,7 +3,7 @@
 use crate::rig::{Rig, id, start};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
-use synapscale_core::Clock;
+use synapscale_core::{Channel, Clock, Origin};
 use synapscale_testkit::db_test;
 
 fn timed(missed: &str) -> Value {
@@ -169,5 +169,23 @@ db_test! {
             fire(&rig).await;
         }
         panic!("nobody is told why no ninth run was started");
+    }
+
+    async fn a_step_of_a_run_is_not_told_a_hooks_secret(db: TestDb) {
+        let rig = Rig::new(db).await;
+        let ctx = rig.person();
+        let file = |name: &str| json!({ "name": name, "nodes": {
+            "hook": { "kind": "trigger.webhook@1", "with": { "scheme": "github" } },
+            "out": { "kind": "set@1", "after": "hook", "with": { "ok": true } },
+        } });
+        let input = |name: &str| json!({ "name": name, "file": file(name) });
+        let applied = rig.call(&ctx, "workflows.apply", input("by-hand")).await;
+        assert!(applied["hooks"][0]["secret"].is_string(), "{applied}");
+        let origin = Origin { channel: Channel::Run, ip: None, run: Some(ctx.request_id()) };
+        let applied = rig.call(&ctx.with_origin(origin), "workflows.apply", input("by-a-run")).await;
+        let hook = &applied["hooks"][0];
+        assert!(hook["url_path"].is_string() && hook.get("secret").is_none(), "{applied}");
+        let rotated = rig.call(&ctx, "hooks.rotate_secret", json!({ "hook_id": hook["id"] })).await;
+        assert!(rotated["secret"].is_string(), "{rotated}");
     }
 }

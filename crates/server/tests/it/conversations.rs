@@ -1,7 +1,7 @@
 //! People talk with agents: messages, branches, live text, stopping, approvals.
 
 use crate::agents::{agent, approval_of, provide};
-use crate::process::{Server, bootstrap};
+use crate::process::{Server, bootstrap, sse_events};
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -49,20 +49,7 @@ async fn heard(server: &Server, run: &str) -> Vec<(String, Value)> {
     while let Some(Ok(bytes)) = stream.next().await {
         text.push_str(&String::from_utf8_lossy(&bytes));
     }
-    let field = |event: &str, name: &str| {
-        let line = event
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap_or_default();
-        line.trim().to_owned()
-    };
-    text.split("\n\n")
-        .filter(|event| event.contains("event:"))
-        .map(|event| {
-            let data = serde_json::from_str(&field(event, "data:")).expect("JSON");
-            (field(event, "event:"), data)
-        })
-        .collect()
+    sse_events(&text)
 }
 
 /// Somebody else of the same workspace, who may do everything there.

@@ -1,12 +1,12 @@
 //! Models as their users meet them: providers by the command line and by REST, calls, and usage that outlives the process.
 
-use crate::process::{Owner, Server, bootstrap, command};
+use crate::process::{Owner, Server, bootstrap, command, sse_events};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
 use synapscale_testkit::providers::{
-    Exchange, Gate, KEY, Outcome, Reply, Script, StandIn, any, user_says, when,
+    Exchange, Fault, Gate, KEY, Outcome, Pace, Reply, Script, StandIn, any, count_tokens, user_says, when,
 };
 use synapscale_testkit::{TestDb, db_test};
 
@@ -37,6 +37,24 @@ async fn chat(server: &Server, text: &str) -> Value {
     server
         .ask(Method::POST, "/api/v1/models/chat", said("main/m", text))
         .await
+}
+
+/// A call whose events are heard: their names and data, or the status and body of what was no stream.
+async fn hear(server: &Server, path: &str, text: &str) -> Result<Vec<(String, Value)>, (StatusCode, Value)> {
+    let request = server
+        .request(Method::POST, path)
+        .header("accept", "text/event-stream");
+    let answer = request
+        .json(&said("main/m", text))
+        .send()
+        .await
+        .expect("an answer");
+    let (status, kind) = (answer.status(), answer.headers()["content-type"].clone());
+    let body = answer.text().await.expect("a body");
+    if kind != "text/event-stream" {
+        return Err((status, serde_json::from_str(&body).expect("JSON")));
+    }
+    Ok(sse_events(&body))
 }
 
 /// All rows of usage, page by page.
@@ -138,6 +156,34 @@ db_test! {
         let said = answer["message"]["content"][0]["text"].as_str().expect("a text").to_owned();
         assert_eq!(said, "a\u{0}b \u{1} ünï 𝄞");
         usage_of(&server, 2).await;
+    }
+
+    async fn a_call_is_heard_while_it_is_answered(db: TestDb) {
+        let owner = bootstrap(db).await;
+        let (server, stand_in) = (start(db, &owner).await, StandIn::start().await);
+        provider(&server, "main", &stand_in).await;
+        let slowly = Pace { chars: 4, between: Duration::from_millis(20), ..Pace::default() };
+        stand_in.script(
+            Script::new()
+                .rule(when(user_says("cut")).then(Reply::text("half of it is lost").paced(slowly).faulty(Fault::ResetMidBody { after: 4 })))
+                .rule(when(user_says("wrong")).then(Reply::fault(Fault::status(400))))
+                .rule(when(any()).then(Reply::text("word by word").paced(slowly))),
+        );
+        for path in ["/api/v1/models/chat", "/api/v1/call/llm.chat"] {
+            let heard = hear(&server, path, "tell").await.expect("a stream");
+            let (last, chunks) = heard.split_last().expect("events");
+            let words: Vec<&str> = chunks.iter().filter_map(|(_, data)| data["text"].as_str()).collect();
+            assert!(words.len() > 1 && words.concat() == "word by word", "{path}: {heard:?}");
+            assert_eq!((last.0.as_str(), &last.1["message"]["content"][0]["text"]), ("result", &json!("word by word")));
+            assert_eq!(last.1["usage"]["output"].as_u64(), Some(count_tokens("word by word")), "{last:?}");
+            // Before the first word a failure has its own status; after it, it is the last event.
+            let (status, refused) = hear(&server, path, "wrong").await.expect_err("an error");
+            assert!(status.is_client_error() && refused["status"] == status.as_u16(), "{refused}");
+            let heard = hear(&server, path, "cut").await.expect("a stream");
+            let (kind, problem) = heard.last().expect("events");
+            assert!(kind == "error" && problem["code"].as_str().is_some_and(|code| code.starts_with("llm_")), "{heard:?}");
+            assert!(heard.len() > 1, "{heard:?}");
+        }
     }
 
     async fn who_hangs_up_ends_the_call(db: TestDb) {

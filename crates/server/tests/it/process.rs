@@ -259,3 +259,19 @@ impl Server {
         }
     }
 }
+
+/// The events of a stream of server-sent events: their names and their data, which is JSON.
+pub fn sse_events(text: &str) -> Vec<(String, Value)> {
+    let field = |event: &str, name: &str| {
+        let mut lines = event.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    text.split("\n\n")
+        .filter(|event| event.contains("event:"))
+        .map(|event| {
+            let data = serde_json::from_str(&field(event, "data:")).expect("JSON");
+            (field(event, "event:"), data)
+        })
+        .collect()
+}

@@ -91,6 +91,7 @@ pub(super) fn chat(models: Models) -> Operation {
         .about("Sends a conversation to a language model by a route or provider/model. Streams typed chunks (text, thinking, tool_call_start, tool_call_arguments, usage), then answers the whole message with usage, cost and attempts.")
         .permission("llm:chat")
         .rest(Method::POST, "/models/chat")
+        .streams()
         .handle_external(move |cx: ExternalCx, input: Arc<Chat>| {
             let models = models.clone();
             async move { chatted(&models, cx, &input).await }
