@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname -- "${BASH_SOURCE[0]}")/.."
 scripts/prereq.sh
+# Thousands of followers, each a socket here and one in the server.
+ulimit -Sn "$(ulimit -Hn)" 2>/dev/null || true
 scripts/web.sh
 
 scripts/postgres.sh start

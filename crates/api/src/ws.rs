@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use synapscale_core::{Channel, Ctx, Error, ErrorKind, Result, TenantId};
 use synapscale_store::Store;
-use synapscale_store::events::{Cursor, Event, EventBatch, EventFilter};
+use synapscale_store::events::{Cursor, EventFilter, LiveEvent};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -208,10 +208,9 @@ enum Control {
     },
 }
 
-#[derive(Serialize)]
-struct Told<'a> {
-    cursor: String,
-    event: &'a Event,
+/// An event on the wire. Its text was made once for everybody; a cursor is of letters that need no escape.
+fn frame(cursor: Cursor, event: &str) -> String {
+    format!(r#"{{"cursor":"{cursor}","event":{event}}}"#)
 }
 
 impl Session {
@@ -307,13 +306,13 @@ impl Session {
     }
 
     /// The batches as a stream, which keeps a read under way while other things are looked at.
-    fn follow(&self) -> impl Stream<Item = Result<EventBatch>> + Send + use<> {
+    fn follow(&self) -> impl Stream<Item = Result<Vec<Arc<LiveEvent>>>> + Send + use<> {
         let follower = self
             .streams
             .store
-            .follow(self.ctx.clone(), self.cursor, self.filter.clone());
+            .follow_live(self.ctx.clone(), self.cursor, self.filter.clone());
         stream::unfold(follower, |mut follower| async move {
-            let batch = follower.next_batch().await;
+            let batch = follower.next_events().await;
             Some((batch, follower))
         })
     }
@@ -373,26 +372,21 @@ impl Session {
         }
     }
 
-    async fn tell(&mut self, socket: &mut WebSocket, batch: Option<Result<EventBatch>>) -> Step {
-        let batch = match batch {
-            Some(Ok(batch)) => batch,
+    async fn tell(&mut self, socket: &mut WebSocket, events: Option<Result<Vec<Arc<LiveEvent>>>>) -> Step {
+        let events = match events {
+            Some(Ok(events)) => events,
             Some(Err(error)) => {
                 tracing::warn!(%error, request_id = %self.inbound.request_id, "event stream cannot read the log");
                 return Step::end(close_code::AGAIN, "the log cannot be read now");
             }
             None => return Step::end(close_code::ERROR, "the log ended"),
         };
-        for event in &batch.events {
-            let told = Told {
-                cursor: event.cursor.to_string(),
-                event,
-            };
-            let Some(message) = text(&told) else {
-                return Step::end(close_code::ERROR, "an event cannot be written");
-            };
+        for told in &events {
+            let cursor = told.event.cursor;
+            let message = Message::Text(frame(cursor, &told.json).into());
             // Fed and flushed as one: a replay is not one packet per event.
             match timeout(SEND_WITHIN, socket.feed(message)).await {
-                Ok(Ok(())) => self.cursor = event.cursor,
+                Ok(Ok(())) => self.cursor = cursor,
                 Ok(Err(_)) => return Step::Gone,
                 Err(_) => return Step::end(CLOSE_TOO_SLOW, "too slow"),
             }

@@ -1,5 +1,6 @@
 //! Starting the binary, driving it, counting.
 
+use futures::StreamExt;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -7,9 +8,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// Clock ticks of /proc in a second, on every Linux that this runs on.
 const TICKS: f64 = 100.0;
+
+/// A WebSocket to the server.
+pub type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
 /// One kind of request, from so many callers.
 pub struct Load {
@@ -29,6 +35,19 @@ impl Load {
             body,
             callers,
         }
+    }
+}
+
+impl Load {
+    /// The same under another name.
+    pub fn named(&self, name: &str) -> Self {
+        Load::new(
+            name,
+            self.method.clone(),
+            &self.path,
+            self.body.clone(),
+            self.callers,
+        )
     }
 }
 
@@ -244,6 +263,7 @@ impl Target {
             // Measured is the work, not the limiter.
             .env("SYNAPSCALE_RATE_FACTOR", "1000")
             .env("SYNAPSCALE_LLM_ALLOW", "127.0.0.1")
+            .env("SYNAPSCALE_EVENT_STREAMS", "10000")
             .stdin(Stdio::null())
             .stderr(Stdio::null());
         command
@@ -348,6 +368,21 @@ impl Server {
         Measured::single(name, self.name, format!("{:.0} MiB", self.process.resident()))
     }
 
+    /// A WebSocket that follows the workspace's log, greeted already.
+    pub async fn follow(&self, query: &str) -> Socket {
+        let url = format!("{}/api/v1/events/stream?{query}", self.url.replace("http", "ws"));
+        let mut request = url.into_client_request().expect("a URL");
+        let bearer = format!("Bearer {}", self.key).parse().expect("a header");
+        request.headers_mut().insert("authorization", bearer);
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("a stream");
+        let greeting = socket.next().await.expect("a greeting").expect("a message");
+        assert!(
+            greeting.to_text().is_ok_and(|text| text.contains("hello")),
+            "{greeting}"
+        );
+        socket
+    }
+
     /// A run's live stream, which ends with the run.
     pub async fn listen(
         &self,
@@ -363,11 +398,17 @@ impl Server {
     }
 
     pub async fn ask(&self, method: Method, path: &str, body: Value) -> Value {
-        let request = self
-            .client
-            .request(method, format!("{}{path}", self.url))
-            .bearer_auth(&self.key)
-            .json(&body);
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        self.answer(path, request.json(&body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let request = self.client.get(format!("{}{path}", self.url));
+        self.answer(path, request).await
+    }
+
+    async fn answer(&self, path: &str, request: reqwest::RequestBuilder) -> Value {
+        let request = request.bearer_auth(&self.key);
         let answer = request.send().await.expect("an answer");
         let status = answer.status();
         let answer: Value = answer.json().await.expect("JSON");

@@ -4,8 +4,11 @@
 
 mod agents;
 mod floor;
+mod followers;
 mod harness;
+mod jobs;
 mod models;
+mod work;
 
 use harness::{Load, Measured, Target, report};
 use reqwest::Method;
@@ -16,6 +19,10 @@ use std::time::Duration;
 const CALLERS: usize = 32;
 /// How long each figure is measured.
 const SPAN: Duration = Duration::from_secs(8);
+/// Followers of one workspace.
+const FOLLOWERS: [usize; 2] = [1000, 5000];
+/// Jobs that are started and done.
+const JOBS: usize = 80_000;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -77,8 +84,16 @@ async fn measure(target: &Target) -> Vec<Measured> {
         ),
         Load::new("a tree of 1,000", Method::GET, &format!("{task}/tree"), None, 4),
     ];
-    for load in loads {
-        rows.push(server.measure(&load, SPAN).await);
+    for load in &loads {
+        rows.push(server.measure(load, SPAN).await);
     }
+    for count in FOLLOWERS {
+        rows.push(followers::measure(&server, &project, count, SPAN).await);
+    }
+    rows.extend(work::measure(&server, &root, SPAN).await);
+    rows.push(jobs::measure(&server, "a job that does nothing", JOBS).await);
+    // What a run costs must not grow with how many there were.
+    let grown = loads[0].named("webhook → set → respond, after 100,000 runs");
+    rows.push(server.measure(&grown, SPAN).await);
     rows
 }

@@ -36,6 +36,7 @@ struct Inner {
     shared: Arc<Shared>,
     config: StoreConfig,
     redis: std::sync::OnceLock<Redis>,
+    tail: events::Tail,
     tasks: TaskTracker,
 }
 
@@ -150,6 +151,7 @@ impl Store {
             shared,
             config,
             redis: std::sync::OnceLock::new(),
+            tail: events::Tail::default(),
             tasks,
         })))
     }
@@ -171,6 +173,10 @@ impl Store {
     /// The Redis server, if there is one.
     pub fn redis(&self) -> Option<&Redis> {
         self.0.redis.get()
+    }
+
+    pub(crate) fn tail(&self) -> &events::Tail {
+        &self.0.tail
     }
 
     /// Work that outlives its caller by a moment, such as telling Redis of a change.

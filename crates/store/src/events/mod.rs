@@ -10,6 +10,7 @@ mod letters;
 mod listen;
 mod read;
 mod runner;
+mod tail;
 
 pub use chain::{Fault, LINK_EVENTS, Link, Verdict};
 pub use consumer::{Consumer, Group, MAX_ATTEMPTS, Turn};
@@ -21,6 +22,8 @@ pub use letters::{DeadLetter, DeadLetterAdded, DeadLetterDropped, DeadLetterRepl
 pub use listen::{Listener, Listening};
 pub use read::{Event, EventBatch, EventFilter};
 pub use runner::Consumers;
+pub(crate) use tail::Tail;
+pub use tail::{LiveEvent, LiveFollower};
 
 use crate::check::EntitySpec;
 use crate::dialect::{Backend, events as sql};

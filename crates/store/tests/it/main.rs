@@ -10,6 +10,7 @@ mod groups;
 mod model;
 mod schema;
 mod streams;
+mod tail;
 mod tenancy;
 mod transactions;
 
