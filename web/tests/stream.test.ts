@@ -78,6 +78,22 @@ it("keeps its cursor while the server is away, and drops one that is refused", a
   }
 });
 
+it("loads anew when events have left the log before it heard them", async () => {
+  const { hooks, stream } = follow(true);
+  last().say({ type: "hello", cursor: "c0" });
+  last().close();
+  await vi.advanceTimersByTimeAsync(1_000);
+  last().say({ type: "replay_gap", cursor: "c9" });
+  last().close();
+  expect(hooks.lost).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(last().url.searchParams.get("since")).toBeNull();
+  // Only once the stream stands: what happens after that is told by it.
+  last().say({ type: "hello", cursor: "c12" });
+  expect(hooks.lost).toHaveBeenCalledOnce();
+  stream.stop();
+});
+
 it("gives up a socket that fell silent", async () => {
   const { stream } = follow(true);
   last().say({ type: "hello", cursor: "c0" });

@@ -47,6 +47,8 @@ const MAX_INCOMING: usize = 4096;
 const MAX_CHATTER: u32 = 120;
 /// Close code: the key is no longer valid, or no longer allowed this.
 const CLOSE_UNAUTHENTICATED: u16 = 4401;
+/// Close code: events behind the cursor have left the log.
+const CLOSE_REPLAY_GAP: u16 = 4410;
 /// Close code: the client did not keep up.
 const CLOSE_TOO_SLOW: u16 = 4408;
 
@@ -180,6 +182,8 @@ struct Session {
     ctx: Ctx,
     filter: EventFilter,
     cursor: Cursor,
+    /// Where to go on, when events behind the wished cursor have left the log.
+    gap: Option<Cursor>,
     _place: Place,
 }
 
@@ -201,6 +205,11 @@ enum Control {
         cursor: String,
     },
     Pong,
+    /// Events behind the wished cursor have left the log: load anew, then go on from this one or from the end. The stream
+    /// closes after it.
+    ReplayGap {
+        cursor: String,
+    },
     /// A run that cannot be heard, and why.
     Unwatched {
         run_id: Uuid,
@@ -220,15 +229,15 @@ impl Session {
         ctx.require(PERMISSION)?;
         let wish = Wish::read(parts.uri.query().unwrap_or_default())?;
         let short = ctx.with_time_limit(inbound.edge.time_limit);
-        let cursor = match wish.since {
-            None => streams.store.event_head(&short).await?,
+        let (cursor, gap) = match wish.since {
+            None => (streams.store.event_head(&short).await?, None),
             Some(cursor) => {
                 // Finds out now whether it is a cursor of this log: later there is no status to say it with.
                 streams
                     .store
                     .events_after(&short, Some(&cursor), &wish.filter, 1)
                     .await?;
-                cursor
+                (cursor, streams.store.replay_gap(&short, &cursor).await?)
             }
         };
         let place = streams.open.take(ctx.tenant(), streams.most_per_tenant)?;
@@ -237,6 +246,7 @@ impl Session {
             ctx,
             filter: wish.filter,
             cursor,
+            gap,
             _place: place,
             inbound: inbound.clone(),
             streams,
@@ -258,6 +268,15 @@ impl Session {
 
     /// Talks until the stream ends; `None` when the client ended it.
     async fn talk(&mut self, socket: &mut WebSocket) -> Option<End> {
+        // Said here rather than by a status: a browser does not show its page the answer to a refused handshake.
+        if let Some(gap) = self.gap {
+            let cursor = gap.to_string();
+            send_control(socket, &Control::ReplayGap { cursor }).await;
+            return Some(End {
+                code: CLOSE_REPLAY_GAP,
+                reason: "events behind this cursor have left the log",
+            });
+        }
         let batches = self.follow();
         let mut batches = pin!(batches);
         let shutdown = self.streams.shutdown.clone();

@@ -6,15 +6,20 @@ use crate::module::Module;
 use crate::operation::{Operation, RateClass};
 use crate::outcome::Outcome;
 use crate::output::NoInput;
+use crate::prepared::ExternalCx;
 use crate::registry::Registry;
 use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use synapscale_core::Effect;
+use std::time::Duration;
+use synapscale_core::{Effect, Error};
 use synapscale_store::Tx;
-use synapscale_store::events::{DeadLetterAdded, DeadLetterDropped, DeadLetterReplayed};
+use synapscale_store::events::{DeadLetterAdded, DeadLetterDropped, DeadLetterReplayed, EventsArchived};
+
+/// Most time of one turn of the database's upkeep.
+const UPKEEP: Duration = Duration::from_secs(15);
 
 /// The module `ops`.
 pub fn module() -> Module {
@@ -23,11 +28,13 @@ pub fn module() -> Module {
         .operations(crate::log::operations())
         .operations(crate::consumers::operations())
         .operation(purge())
+        .operation(upkeep())
         .event::<AccessDenied>()
         .event::<crate::log::DatabaseChanged>()
         .event::<DeadLetterAdded>()
         .event::<DeadLetterReplayed>()
         .event::<DeadLetterDropped>()
+        .event::<EventsArchived>()
         .migrations(idempotency::migrations())
         .entities(idempotency::entities())
 }
@@ -48,6 +55,25 @@ fn purge() -> Operation {
         .handle(|tx: Tx, _: Arc<NoInput>| async move {
             let removed = idempotency::purge(&tx, tx.ctx().clock().now()).await?;
             Ok(Outcome::Done(PurgedAnswers { removed }))
+        })
+}
+
+/// What the database gave back.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct GivenBack {
+    /// Pages of SQLite's file; none on PostgreSQL.
+    pages: u64,
+}
+
+/// The product's own job: SQLite's file becomes smaller when much has left it.
+fn upkeep() -> Operation {
+    Operation::external("database.upkeep", "Keep the database small")
+        .about("Gives empty pages of SQLite's file back, a few at a time. PostgreSQL does so by itself.")
+        .permission("ops:purge")
+        .internal()
+        .handle_external(|cx: ExternalCx, _: Arc<NoInput>| async move {
+            let pages = cx.store.give_pages_back(UPKEEP).await?;
+            Ok::<_, Error>(GivenBack { pages })
         })
 }
 

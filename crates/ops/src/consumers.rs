@@ -36,6 +36,11 @@ struct GroupView {
     oldest_waiting: Option<DateTime<Utc>>,
     /// How many of this workspace's events it gave up.
     dead_letters: u64,
+    /// When a process worked for it last.
+    seen_at: Option<DateTime<Utc>>,
+    /// Whether no process has worked for it for seven days: then nothing waits for it any more, and its dead letters cannot
+    /// be handled again.
+    abandoned: bool,
 }
 
 impl From<GroupStatus> for GroupView {
@@ -47,6 +52,8 @@ impl From<GroupStatus> for GroupView {
             waiting: group.waiting,
             oldest_waiting: group.oldest_waiting,
             dead_letters: group.dead_letters,
+            seen_at: group.seen_at,
+            abandoned: group.abandoned,
         }
     }
 }
@@ -85,7 +92,7 @@ struct DeadLetterView {
     event_id: Uuid,
     /// The event's kind.
     kind: String,
-    /// What went wrong at last.
+    /// What went wrong at last: its code and words, without what looks like a secret.
     error: String,
     /// How often it was tried.
     attempts: i64,
@@ -93,6 +100,8 @@ struct DeadLetterView {
     at: DateTime<Utc>,
     /// Whether it waits to be handled again.
     queued: bool,
+    /// When the replay that it waits for is called off, if no process takes it up.
+    queued_until: Option<DateTime<Utc>>,
 }
 
 impl From<DeadLetter> for DeadLetterView {
@@ -106,6 +115,7 @@ impl From<DeadLetter> for DeadLetterView {
             attempts: letter.attempts,
             at: letter.at,
             queued: letter.queued,
+            queued_until: letter.queued_until,
         }
     }
 }
@@ -164,7 +174,8 @@ fn replay() -> Operation {
     Operation::write("dead_letters.replay", "Handle dead letters again")
         .about(
             "Has events that a consumer gave up handled once more, soon and outside of the log's order. A letter \
-             whose event is handled is gone; one that fails again stays, with the new error.",
+             whose event is handled is gone; one that fails again stays, with the new error. A replay that no process \
+             takes up within a day is called off.",
         )
         .permission(MANAGE)
         .rest(Method::POST, "/dead-letters/replay")

@@ -1,19 +1,21 @@
 //! The event log as operations: what happened, and the audit trail, which is a view of the same log.
 
 use crate::operation::Operation;
-use crate::outcome::Outcome;
 use crate::output::NoInput;
-use crate::page;
+use crate::page::{self, Page};
+use crate::prepared::ExternalCx;
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 use synapscale_core::{Actor, Error, EventPayload, Result};
 use synapscale_store::Tx;
-use synapscale_store::events::{Cursor, Event, EventFilter};
+use synapscale_store::events::{Archive, Archived, Cursor, Event, EventFilter};
 use uuid::Uuid;
 
 /// What a trigger of the database tells (`store::dialect::audit`).
@@ -35,27 +37,142 @@ impl EventPayload for DatabaseChanged {
         "Somebody changed a row past the product, by SQL on PostgreSQL; values of secrets are hidden.";
 }
 
-/// Both views, and the chain over them.
+/// Most of a minute that linking takes, or archiving: what is left then is the next turn's.
+const TURN: Duration = Duration::from_secs(15);
+
+/// Both views, the chain over them, and where old events go.
 pub(crate) fn operations() -> Vec<Operation> {
-    vec![events(), audit(), link()]
+    vec![events(), audit(), archives(), link(), archive()]
 }
 
-/// How many events the new links cover.
-#[derive(Debug, Serialize, JsonSchema)]
+/// What linking came to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Linked {
+    /// How many events the new links cover.
     events: u64,
+    /// How many are not covered yet, counted up to 100,000.
+    behind: u64,
 }
 
-/// The product's own job.
+/// The product's own job. Not one transaction: links are hashed outside of it, so that nobody's write waits for that.
 fn link() -> Operation {
-    Operation::write("audit.link", "Link the audit trail")
+    Operation::external("audit.link", "Link the audit trail")
         .about("Covers the events that came since by the chain of hashes, so that a later change shows.")
         .permission("audit:link")
         .internal()
-        .elevated()
-        .handle(|tx: Tx, _: Arc<NoInput>| async move {
-            let events = tx.link_events().await?;
-            Ok::<_, Error>(Outcome::Done(Linked { events }))
+        .handle_external(|cx: ExternalCx, _: Arc<NoInput>| async move {
+            let linked = cx.store.link_events(TURN).await?;
+            let (events, behind) = (linked.events, linked.behind);
+            Ok::<_, Error>(Linked { events, behind })
+        })
+}
+
+/// What archiving came to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct ArchivedEvents {
+    /// How many events were archived.
+    archived: u64,
+    /// How many left the log, those of an earlier turn among them.
+    removed: u64,
+    /// Whether more is left for the next turn.
+    more: bool,
+}
+
+impl From<Archived> for ArchivedEvents {
+    fn from(done: Archived) -> Self {
+        ArchivedEvents {
+            archived: done.events,
+            removed: done.removed,
+            more: done.more,
+        }
+    }
+}
+
+/// The product's own job; nothing to do unless the operator set how long events are kept.
+fn archive() -> Operation {
+    Operation::external("events.archive", "Archive old events")
+        .about("Moves events that are older than events are kept from the log to the archive.")
+        .permission("events:archive")
+        .internal()
+        .handle_external(|cx: ExternalCx, _: Arc<NoInput>| async move {
+            let Some(keep) = cx.store.config().keep_events else {
+                return Ok(ArchivedEvents::from(Archived::default()));
+            };
+            let sink = cx.sink.clone();
+            let told = move |done: Archived| -> BoxFuture<'static, ()> {
+                let sink = sink.clone();
+                Box::pin(async move {
+                    // Nobody has to watch.
+                    let _ = sink.send(json!({ "archived": done.events, "removed": done.removed })).await;
+                })
+            };
+            let done = cx.store.archive_events(keep, TURN, told).await?;
+            Ok::<_, Error>(ArchivedEvents::from(done))
+        })
+}
+
+/// Which archives to list.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct ListArchives {
+    /// Most items to return.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<u32>,
+    /// Where the page before this one ended: its `next_cursor`.
+    #[schemars(length(max = 1024))]
+    cursor: Option<String>,
+}
+
+/// Events that left the log, in one object.
+#[derive(Serialize, JsonSchema)]
+struct ArchiveView {
+    /// Its id.
+    id: Uuid,
+    /// How many events it holds.
+    events: i64,
+    /// When the first of them happened.
+    first_at: DateTime<Utc>,
+    /// When the last of them happened.
+    last_at: DateTime<Utc>,
+    /// The place in the log right after the last of them.
+    until: String,
+    /// Its size, compressed, in bytes.
+    size_bytes: i64,
+    /// SHA-256 of the compressed lines, in hexadecimal digits.
+    sha256: String,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+}
+
+impl From<Archive> for ArchiveView {
+    fn from(archive: Archive) -> Self {
+        ArchiveView {
+            id: archive.id,
+            events: archive.events,
+            first_at: archive.first_at,
+            last_at: archive.last_at,
+            until: archive.until.to_string(),
+            size_bytes: archive.size_bytes,
+            sha256: archive.sha256,
+            created_at: archive.created_at,
+        }
+    }
+}
+
+fn archives() -> Operation {
+    Operation::read("audit.archives", "List archived events")
+        .about(
+            "Lists the objects that this workspace's old events were moved to, the newest first. The audit trail reads \
+             them by itself; the event log begins behind them.",
+        )
+        .permission("audit:read")
+        .rest(Method::GET, "/audit/archives")
+        .handle(|tx: Tx, input: Arc<ListArchives>| async move {
+            let limit = page::limit(input.limit);
+            let before = page::decode_opt::<Uuid>(input.cursor.as_deref())?;
+            let rows = tx.archives(before, limit + 1).await?;
+            let page = Page::cut(rows, limit, |archive| archive.id)?;
+            Ok(page.map(ArchiveView::from))
         })
 }
 
@@ -165,7 +282,8 @@ struct LogPage {
     next_cursor: Option<String>,
 }
 
-async fn read(tx: &Tx, wanted: &ReadAudit) -> Result<LogPage> {
+/// Reads the log; what left it, from the archive or, where that is not wanted, not at all.
+async fn read(tx: &Tx, wanted: &ReadAudit, archived: bool) -> Result<LogPage> {
     let newest_first = !wanted.oldest_first;
     let since = wanted.since.as_deref().map(Cursor::from_str).transpose()?;
     let filter = EventFilter {
@@ -176,9 +294,16 @@ async fn read(tx: &Tx, wanted: &ReadAudit) -> Result<LogPage> {
         ..EventFilter::parse(wanted.kinds.as_deref().unwrap_or_default())?
     };
     let limit = u32::try_from(page::limit(wanted.limit)).unwrap_or(page::MAX_LIMIT);
-    let batch = tx.events(since.as_ref(), &filter, limit, newest_first).await?;
-    let full = batch.events.len() >= limit as usize;
-    let next_cursor = (full || !newest_first).then(|| batch.next.to_string());
+    let batch = match archived {
+        true => tx.events_and_archived(since.as_ref(), &filter, limit, newest_first).await?,
+        false => {
+            if let Some(since) = &since {
+                tx.check_cursor(since).await?;
+            }
+            tx.events(since.as_ref(), &filter, limit, newest_first).await?
+        }
+    };
+    let next_cursor = (batch.more || !newest_first).then(|| batch.next.to_string());
     Ok(LogPage {
         items: batch.events.into_iter().map(EventView::from).collect(),
         next_cursor,
@@ -187,7 +312,7 @@ async fn read(tx: &Tx, wanted: &ReadAudit) -> Result<LogPage> {
 
 fn events() -> Operation {
     Operation::read("events.list", "List events")
-        .about("Lists what happened in this workspace, the oldest first, from a cursor on. The event stream follows it.")
+        .about("Lists what happened in this workspace, the oldest first, from a cursor on. The event stream follows it. A cursor behind which events have left the log is refused with `replay_gap`.")
         .permission("events:read")
         .rest(Method::GET, "/events")
         .handle(|tx: Tx, input: Arc<ReadLog>| async move {
@@ -199,14 +324,14 @@ fn events() -> Operation {
                 oldest_first: true,
                 ..ReadAudit::default()
             };
-            read(&tx, &wanted).await
+            read(&tx, &wanted, false).await
         })
 }
 
 fn audit() -> Operation {
     Operation::read("audit.list", "List the audit trail")
-        .about("Who did what, when, from where, with every changed field before and after; denied tries too. The newest first.")
+        .about("Who did what, when, from where, with every changed field before and after; denied tries too. The newest first. Old events are read from the archive; a page of few events may then have more behind it.")
         .permission("audit:read")
         .rest(Method::GET, "/audit")
-        .handle(|tx: Tx, input: Arc<ReadAudit>| async move { read(&tx, &input).await })
+        .handle(|tx: Tx, input: Arc<ReadAudit>| async move { read(&tx, &input, true).await })
 }

@@ -27,7 +27,7 @@ use synapscale_llm::service::{Models, ModelsConfig};
 use synapscale_mcp::{Mcp, McpConfig};
 use synapscale_ops::{Gate, GateConfig, Module, Registry};
 use synapscale_store::events::{Consumer, Consumers, Listener, Listening};
-use synapscale_store::{Relay, Store};
+use synapscale_store::{Relay, StatementObserver, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -175,9 +175,14 @@ impl Watch for RunsLive {
 /// # Errors
 /// What keeps the database from being opened.
 pub async fn open_store(config: &Config) -> Result<Store> {
+    open_watched(config, None).await
+}
+
+/// As [`open_store`], with somebody who sees every statement.
+async fn open_watched(config: &Config, observer: Option<Arc<dyn StatementObserver>>) -> Result<Store> {
     config.make_data()?;
     let secrets = config.secrets()?;
-    let store = Store::open(config.store(), secrets, Clock::system(), None).await?;
+    let store = Store::open(config.store(), secrets, Clock::system(), observer).await?;
     if let Some(redis) = &config.redis {
         store.attach_redis(redis.clone());
     }
@@ -236,7 +241,20 @@ impl App {
     /// # Errors
     /// What keeps the server from starting.
     pub async fn build_with(config: Config, figures: PrometheusHandle, further: Vec<Module>) -> Result<App> {
-        let store = open_store(&config).await?;
+        Self::build_watched(config, figures, further, None).await
+    }
+
+    /// As [`App::build_with`], with somebody who sees every statement: how a test learns what is asked of the database.
+    ///
+    /// # Errors
+    /// What keeps the server from starting.
+    pub async fn build_watched(
+        config: Config,
+        figures: PrometheusHandle,
+        further: Vec<Module>,
+        observer: Option<Arc<dyn StatementObserver>>,
+    ) -> Result<App> {
+        let store = open_watched(&config, observer).await?;
         reach_redis(&config).await?;
         let mut modules = Modules::new(&store);
         modules.list.extend(further);

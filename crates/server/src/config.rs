@@ -222,6 +222,8 @@ pub struct Config {
     pub lease: Duration,
     /// For how long runs are kept after their end.
     pub keep_runs: Duration,
+    /// For how long events stay in the log before they are archived; for ever if none.
+    pub keep_events: Option<Duration>,
     /// The master key.
     pub master_key: MasterKeySource,
 }
@@ -400,6 +402,7 @@ impl Config {
             limits: Limits::default(),
             lease: Duration::from_secs(30),
             keep_runs: days(KEEP_RUNS_DAYS),
+            keep_events: None,
             master_key: MasterKeySource::File(data.join("master.key")),
             data,
         }
@@ -445,6 +448,8 @@ impl Config {
         config.otlp = OtlpConfig::resolve(layer.otlp, &mut problems);
         config.lease = Duration::from_secs(layer.limits.lease_seconds.unwrap_or(30).clamp(1, 3600));
         config.keep_runs = days(layer.limits.keep_runs_days.unwrap_or(KEEP_RUNS_DAYS));
+        let keep_events = layer.limits.keep_events_days.filter(|days| *days > 0);
+        config.keep_events = keep_events.map(days);
         config.limits = layer.limits.resolve(&mut problems);
         if let Some(key) = environment("SYNAPSCALE_MASTER_KEY").filter(|key| !key.trim().is_empty()) {
             config.master_key = MasterKeySource::Given(Zeroizing::new(key));
@@ -487,6 +492,7 @@ impl Config {
         let mut store = StoreConfig::new(self.database.clone());
         store.connections = self.limits.database_connections.unwrap_or(store.connections);
         store.write_queue = self.limits.write_queue.unwrap_or(store.write_queue);
+        store.keep_events = self.keep_events;
         store
     }
 

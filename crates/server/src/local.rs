@@ -13,7 +13,7 @@ use synapscale_core::{Error, Result, new_id};
 use synapscale_identity::{BootstrapInput, Bootstrapped, OwnerLinkInput, bootstrap, make_owner_link};
 use synapscale_ops::{JsonLimits, parse_json};
 use synapscale_store::Store;
-use synapscale_store::events::Verdict;
+use synapscale_store::events::{ChainPage, Verdict};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -23,6 +23,8 @@ pub(crate) const BOOTSTRAP: &str = "/local/bootstrap";
 pub(crate) const OWNER_LINK: &str = "/local/owner-link";
 /// Where the audit trail's chain is looked over.
 pub(crate) const AUDIT: &str = "/local/audit";
+/// How long one part of a look over the chain takes.
+const AUDIT_PART: Duration = Duration::from_secs(3);
 const MAX_BODY: usize = 16 * 1024;
 const READ_WITHIN: Duration = Duration::from_secs(10);
 
@@ -134,12 +136,25 @@ pub(crate) struct AuditWish {
     /// A link that was kept elsewhere: number and hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<(i64, String)>,
+    /// Links up to this one were looked over already.
+    #[serde(default)]
+    pub after: i64,
 }
 
-/// What came of it.
+/// What came of a part.
 #[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AuditedPart {
+    /// The part.
+    pub part: ChainPage,
+    /// With the last part: whether the link that was kept elsewhere is the one that is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_expected: Option<bool>,
+}
+
+/// What came of all parts.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Audited {
-    /// The whole chain.
+    /// The chain.
     #[serde(flatten)]
     pub verdict: Verdict,
     /// Whether the link that was kept elsewhere is the one that is here.
@@ -155,20 +170,20 @@ impl Audited {
 }
 
 impl AuditWish {
-    /// Looks the chain over.
+    /// Looks a part of the chain over, for a few seconds.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn make(self, store: &Store) -> Result<Audited> {
-        let verdict = store.verify_chain().await?;
-        let as_expected = match self.expect {
-            None => None,
-            Some((number, hash)) => {
-                let link = store.chain_link(number).await?;
-                Some(link.is_some_and(|link| link.hash.eq_ignore_ascii_case(&hash)))
+    pub async fn make(&self, store: &Store) -> Result<AuditedPart> {
+        let part = store.verify_chain_after(self.after, AUDIT_PART).await?;
+        let as_expected = match &self.expect {
+            Some((number, hash)) if part.next.is_none() => {
+                let link = store.chain_link(*number).await?;
+                Some(link.is_some_and(|link| link.hash.eq_ignore_ascii_case(hash)))
             }
+            _ => None,
         };
-        Ok(Audited { verdict, as_expected })
+        Ok(AuditedPart { part, as_expected })
     }
 }
 
@@ -209,7 +224,7 @@ async fn owner_link(State(local): State<Local>, request: Request) -> Response {
 
 async fn audit(State(local): State<Local>, request: Request) -> Response {
     let made = async {
-        let wish: AuditWish = read(request, "Send expect, if wanted: a link's number and hash.").await?;
+        let wish: AuditWish = read(request, "Send expect, if wanted: a link's number and hash; and after: where to go on.").await?;
         wish.make(&local.store).await
     };
     respond(made.await)

@@ -5,11 +5,13 @@ use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use synapscale_core::{Clock, Result};
+use synapscale_core::Result;
 use synapscale_engine::{Engine, Job};
 use synapscale_flows::Flows;
 use synapscale_identity::Authenticator;
 use synapscale_ops::Gate;
+use synapscale_store::Store;
+use synapscale_store::events::LINK_EVENTS;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,13 +63,13 @@ impl Periodic {
             let auth = auth.clone();
             Box::pin(async move { auth.flush_last_used().await.map(drop) })
         });
-        let (clock, started) = (
-            gate.store().clock().clone(),
+        let (store, started) = (
+            gate.store().clone(),
             Arc::new(Mutex::new([i64::MIN; JOBS.len()])),
         );
         periodic.every("start_jobs", LOOK, move || {
-            let (engine, clock, started) = (engine.clone(), clock.clone(), started.clone());
-            Box::pin(async move { start_jobs(&engine, &clock, &started).await })
+            let (engine, store, started) = (engine.clone(), store.clone(), started.clone());
+            Box::pin(async move { start_jobs(&engine, &store, &started).await })
         });
         periodic.every("fire_triggers", TRIGGERS, move || {
             let flows = flows.clone();
@@ -115,10 +117,18 @@ impl Periodic {
 }
 
 /// The product's own background jobs, each a run of the system tenant.
-const JOBS: [Job; 5] = [
+const JOBS: [Job; 7] = [
     Job {
         operation: "audit.link",
         every: Duration::from_secs(60),
+    },
+    Job {
+        operation: "database.upkeep",
+        every: Duration::from_secs(600),
+    },
+    Job {
+        operation: "events.archive",
+        every: Duration::from_secs(600),
     },
     Job {
         operation: "ops.purge_answers",
@@ -138,8 +148,15 @@ const JOBS: [Job; 5] = [
     },
 ];
 
+/// Linking while it is behind by a whole link: at each look, one turn after the other.
+const LINK_BEHIND: Job = Job {
+    operation: "audit.link",
+    every: LOOK,
+};
+
 /// Starts the runs of the jobs whose turn it is, and remembers which were started.
-async fn start_jobs(engine: &Engine, clock: &Clock, done: &Mutex<[i64; JOBS.len()]>) -> Result<()> {
+async fn start_jobs(engine: &Engine, store: &Store, done: &Mutex<[i64; JOBS.len()]>) -> Result<()> {
+    let clock = store.clock();
     for (index, job) in JOBS.into_iter().enumerate() {
         let turn = job.turn(clock.now().timestamp_millis());
         let last = done.lock().unwrap_or_else(PoisonError::into_inner)[index];
@@ -147,6 +164,9 @@ async fn start_jobs(engine: &Engine, clock: &Clock, done: &Mutex<[i64; JOBS.len(
             engine.start_job(job, turn).await?;
             done.lock().unwrap_or_else(PoisonError::into_inner)[index] = turn;
         }
+    }
+    if store.chain_behind(LINK_EVENTS).await? >= u64::from(LINK_EVENTS) {
+        engine.start_job(LINK_BEHIND, LINK_BEHIND.turn(clock.now().timestamp_millis())).await?;
     }
     Ok(())
 }

@@ -60,6 +60,10 @@ pub struct StoreConfig {
     pub acquire_timeout: Duration,
     /// Longest time that one write transaction may hold SQLite's writer.
     pub write_hold: Duration,
+    /// Longest time of one statement on PostgreSQL; migrations take the time they take.
+    pub statement_timeout: Duration,
+    /// How long events stay in the log before they are archived; for ever if none.
+    pub keep_events: Option<Duration>,
 }
 
 impl StoreConfig {
@@ -74,6 +78,8 @@ impl StoreConfig {
             write_queue: 1024,
             acquire_timeout: Duration::from_secs(10),
             write_hold: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+            keep_events: None,
         }
     }
 }

@@ -33,6 +33,8 @@ enum Class {
     Reference,
     Check,
     Retry,
+    Late,
+    Locked,
     Full,
     Other,
 }
@@ -54,6 +56,14 @@ fn from_sqlx(error: &sqlx::Error) -> Error {
                 Class::Check => Error::invalid("", "constraint", "A value breaks a rule of the schema.")
                     .with_source(format!("{constraint} {error}")),
                 Class::Retry => unavailable(error).transient(),
+                Class::Late => Error::deadline_exceeded()
+                    .with_code("statement_timeout")
+                    .with_source(error),
+                Class::Locked => {
+                    Error::unavailable("locked", "Somebody else holds what this needs. Try again.")
+                        .with_source(error)
+                        .retry_after(std::time::Duration::from_secs(1))
+                }
                 Class::Full => {
                     Error::unavailable("disk_full", "The database's disk is full.").with_source(error)
                 }
@@ -90,8 +100,11 @@ fn classify(kind: sqlx::error::ErrorKind, code: &str) -> Class {
         _ => {}
     }
     match code {
-        // PostgreSQL: serialisation failure, deadlock, shutdown, connection failures.
-        "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "08000" | "08003" | "08006" => Class::Retry,
+        // PostgreSQL: serialisation failure, deadlock, shutdown, a transaction that was idle for too long, connection
+        // failures.
+        "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "25P03" | "08000" | "08003" | "08006" => Class::Retry,
+        "57014" => Class::Late,
+        "55P03" => Class::Locked,
         "53100" => Class::Full,
         // A string too long for its column, a bad text form, a number out of range.
         "22001" | "22P02" | "22003" | "22021" => Class::Check,

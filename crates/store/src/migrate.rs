@@ -115,6 +115,7 @@ impl Migrations {
                 blobs::migration(),
                 events::groups_migration(),
                 events::chain_migration(),
+                events::archive_migration(),
             ]
             .into_iter()
             .chain(modules)

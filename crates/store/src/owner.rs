@@ -6,19 +6,32 @@ use crate::errors::IntoCore;
 use crate::store::Store;
 use sea_orm::QueryResult;
 use sqlx::AssertSqlSafe;
+use std::time::Duration;
 use synapscale_core::{Error, Result};
+
+/// How often a change of the schema is tried that somebody's lock is in the way of, and the pause before each further try:
+/// long enough for those who waited behind it.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_secs(2);
 
 impl Store {
     /// Runs `statements` in one transaction.
     pub(crate) async fn owner_run(&self, statements: &[String]) -> Result<()> {
         match self.pool() {
             Some(pool) => {
-                let batch = format!("BEGIN; {}; COMMIT", statements.join("; "));
-                let mut conn = pool.acquire().await.map_err(IntoCore::into_core)?;
-                let done = dialect::postgres::run(&mut conn, &batch).await;
-                if let Err(error) = done {
+                let begin = dialect::postgres::BEGIN_OWNER;
+                let batch = format!("{begin}; {}; COMMIT", statements.join("; "));
+                for attempt in 1.. {
+                    let mut conn = pool.acquire().await.map_err(IntoCore::into_core)?;
+                    let done = dialect::postgres::run(&mut conn, &batch).await;
+                    let Err(error) = done else { break };
                     crate::postgres::close_lost(conn);
-                    return Err(error.into_core());
+                    let error = error.into_core();
+                    if error.code() != "locked" || attempt == LOCK_TRIES {
+                        return Err(error);
+                    }
+                    tracing::warn!(attempt, "somebody holds a table that the schema's change needs; it is tried again");
+                    tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 Ok(())
             }

@@ -12,7 +12,7 @@ use crate::sqlite::{self, SqliteFile};
 use crate::statement::StatementObserver;
 use crate::turnstile::Turnstile;
 use crate::tx::{Conn, Tx};
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use sqlx::Row;
 use sqlx::postgres::PgPool;
 use std::collections::HashMap;
@@ -26,6 +26,10 @@ use tokio_util::task::TaskTracker;
 const WRITE_TRIES: u32 = 4;
 /// Pause before the second try; doubles.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Empty pages that stay in SQLite's file for what comes next: so many, or one in so many.
+const SPARE_PAGES: u64 = 1024;
+const SPARE_SHARE: u64 = 20;
 
 /// The database, opened. Cheap to clone.
 #[derive(Clone)]
@@ -146,6 +150,9 @@ impl Store {
             tasks.spawn(postgres::notify_loop(pool.clone(), shared.wakes.dirty.clone()));
             tasks.spawn(postgres::listen(pool.clone(), shared.wakes.clone()));
         }
+        if let Engine::Postgres { pool, control, turnstile } = &engine {
+            tasks.spawn(postgres::figures(pool.clone(), control.clone(), turnstile.clone()));
+        }
         Ok(Store(Arc::new(Inner {
             engine,
             shared,
@@ -203,7 +210,8 @@ impl Store {
         &self.0.shared
     }
 
-    pub(crate) fn config(&self) -> &StoreConfig {
+    /// How it was opened.
+    pub fn config(&self) -> &StoreConfig {
         &self.0.config
     }
 
@@ -211,6 +219,37 @@ impl Store {
         match &self.0.engine {
             Engine::Sqlite(file) => file.writer.lend(SYSTEM_TENANT).await,
             Engine::Postgres { .. } => Err(Error::internal("PostgreSQL has no single writer")),
+        }
+    }
+
+    /// Gives pages that hold nothing back to the file system, a few in each transaction, so that nobody's write waits for
+    /// long; leaves some for what comes next. Answers how many; none on PostgreSQL, whose own cleaners do it.
+    ///
+    /// # Errors
+    /// When the database fails; what was given back until then stays so.
+    pub async fn give_pages_back(&self, within: Duration) -> Result<u64> {
+        if self.backend() == Backend::Postgres {
+            return Ok(0);
+        }
+        let (began, mut before, mut given) = (Instant::now(), None, 0);
+        loop {
+            let (mut lease, ticket) = self.lend_writer().await?;
+            let (pages, free) = sqlite::pages(lease.conn()?).await?;
+            gauge!("synapscale_sqlite_free_pages").set(free as f64);
+            given += before.map_or(0, |before: u64| before.saturating_sub(free));
+            let spare = (pages / SPARE_SHARE).max(SPARE_PAGES);
+            // A file that was made without `auto_vacuum` gives nothing.
+            let done = free <= spare || before.is_some_and(|before| before <= free);
+            if done || began.elapsed() > within {
+                return Ok(given);
+            }
+            dialect::sqlite::run(lease.conn()?, dialect::sqlite::VACUUM_SLICE)
+                .await
+                .map_err(IntoCore::into_core)?;
+            lease.release();
+            ticket.committed().await?;
+            before = Some(free);
+            tokio::time::sleep(RETRY_PAUSE / 4).await;
         }
     }
 

@@ -44,6 +44,16 @@ impl Turnstile {
         }))
     }
 
+    /// How many passes there are.
+    pub fn passes(&self) -> usize {
+        self.0.passes
+    }
+
+    /// How many wait for a pass.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.waiting()
+    }
+
     /// Waits for a pass.
     ///
     /// # Errors

@@ -4,11 +4,12 @@ use super::client::{Client, ServerFlags, call_local};
 use super::{Ended, Failure, Outcome, output, quiet_log};
 use crate::app::open_store;
 use crate::config::{Config, StoreFlags};
-use crate::local::{AUDIT, AuditWish, Audited};
+use crate::local::{AUDIT, AuditWish, Audited, AuditedPart};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use synapscale_core::{Error, Result};
+use synapscale_store::Store;
 
 /// Events of one page of an export.
 const PAGE: u32 = 200;
@@ -32,6 +33,7 @@ const AFTER: &str = "\
 Examples:
   synapscale audit verify
   synapscale audit verify --expect 1204:9f2b…         against a link that was kept elsewhere
+  synapscale audit verify --after 800                 goes on where a look was ended
   synapscale audit export --format csv > audit.csv
   synapscale audit export --kinds 'task.*' --since TOKEN
 
@@ -59,6 +61,9 @@ struct Verify {
     /// A link kept from an earlier time, as NUMBER:HASH
     #[arg(long, value_name = "NUMBER:HASH", value_parser = expected)]
     expect: Option<(i64, String)>,
+    /// Go on behind this link, as a look that was ended said
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    after: i64,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -119,11 +124,31 @@ impl Audit {
 impl Verify {
     async fn run(self) -> Outcome {
         let config = Config::load_store(&self.store)?;
-        let wish = AuditWish { expect: self.expect };
-        let audited: Audited = match call_local(&config.data, AUDIT, &wish).await? {
-            Some(audited) => serde_json::from_value(audited).map_err(Error::internal)?,
-            None => by_itself(&config, wish).await?,
+        let mut wish = AuditWish {
+            expect: self.expect,
+            after: self.after,
         };
+        let (mut audited, mut own) = (Audited::default(), None);
+        let looked = loop {
+            let part = match part(&config, &wish, &mut own).await {
+                Ok(part) => part,
+                Err(failure) => break Err(failure),
+            };
+            audited.verdict.add(part.part.verdict);
+            audited.as_expected = part.as_expected;
+            match part.part.next {
+                Some(next) => wish.after = next,
+                None => break Ok(()),
+            }
+            progress(wish.after, part.part.of);
+        };
+        if let Some(store) = own {
+            store.close().await;
+        }
+        if looked.is_err() && wish.after > 0 {
+            eprintln!("go on with: synapscale audit verify --after {}", wish.after);
+        }
+        looked?;
         match self.json {
             true => output::json_line(&audited)?,
             false => tell(&audited),
@@ -136,17 +161,25 @@ impl Verify {
     }
 }
 
-/// No server runs: the database is opened here.
-async fn by_itself(config: &Config, wish: AuditWish) -> Result<Audited> {
-    let store = open_store(config).await?;
+/// How far it is, for whoever watches or ends it: it can be gone on from there.
+fn progress(reached: i64, of: i64) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r{reached} of {of} links looked over; after an end, go on with --after {reached} ");
+    }
+}
+
+/// Looks a part over: by the running server, or, when none runs, in the database that is opened here.
+async fn part(config: &Config, wish: &AuditWish, own: &mut Option<Store>) -> Result<AuditedPart, Failure> {
+    if let Some(store) = own {
+        return Ok(wish.make(store).await?);
+    }
+    if let Some(part) = call_local(&config.data, AUDIT, wish).await? {
+        return Ok(serde_json::from_value(part).map_err(Error::internal)?);
+    }
+    let store = own.insert(open_store(config).await?);
     // Also finds out which log it is; nothing is migrated that stands.
-    let known = crate::app::ready_schema(config, &store, &crate::modules::Modules::new(&store)).await;
-    let audited = match known {
-        Ok(_) => wish.make(&store).await,
-        Err(error) => Err(error),
-    };
-    store.close().await;
-    audited
+    crate::app::ready_schema(config, store, &crate::modules::Modules::new(store)).await?;
+    Ok(wish.make(store).await?)
 }
 
 fn tell(audited: &Audited) {
@@ -163,7 +196,7 @@ fn tell(audited: &Audited) {
     output::line(format!("{} links over {} events", verdict.links, verdict.events));
     if verdict.archived > 0 {
         output::line(format!(
-            "{} links over archived events, not looked at",
+            "{} links over archived events, read from the archive",
             verdict.archived
         ));
     }
@@ -213,10 +246,12 @@ impl Export {
                     Format::Csv => row(event),
                 })?;
             }
-            since = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-            if items.len() < PAGE as usize || since.is_none() {
+            let next = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+            // A page over archived events may be empty and have more behind it.
+            if next.is_none() || next == since {
                 return Ok(Ended::Well);
             }
+            since = next;
         }
     }
 }

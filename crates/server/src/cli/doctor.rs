@@ -337,6 +337,7 @@ async fn look_into(store: &Store) -> Vec<Line> {
         Err(error) => lines.push(not_known("database", &error)),
     }
     lines.push(schema(store).await);
+    lines.push(consumers(store).await);
     if store.backend() == Backend::Postgres {
         lines.push(match store.check_row_security().await {
             Ok(()) => Line::ok("row security", "forced on every table; no role may pass over it"),
@@ -377,6 +378,29 @@ async fn schema(store: &Store) -> Line {
             "schema",
             format!("{unknown} migrations are of a newer version"),
             "Use the newer version.",
+        ),
+    }
+}
+
+/// Consumers of events that nobody works for any more: what they gave up stays, and events are archived without them.
+async fn consumers(store: &Store) -> Line {
+    const NAME: &str = "consumers";
+    let ctx = Ctx::system(Clock::system());
+    // Only a database that was migrated has them; the line above says so else.
+    let Ok(groups) = store.read(&ctx, |tx| async move { tx.consumer_places().await }).await else {
+        return Line::ok(NAME, "none yet");
+    };
+    let gone: Vec<&str> = groups
+        .iter()
+        .filter(|group| group.abandoned)
+        .map(|group| group.name.as_str())
+        .collect();
+    match gone.is_empty() {
+        true => Line::ok(NAME, format!("{} groups, each seen within seven days", groups.len())),
+        false => Line::warn(
+            NAME,
+            format!("nobody has worked for seven days for: {}", gone.join(", ")),
+            "Start a server with the role relay; without one, events leave the log before they are handled.",
         ),
     }
 }

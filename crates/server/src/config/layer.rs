@@ -126,6 +126,7 @@ pub(super) struct LimitsLayer {
     pub rate_factor: Option<u64>,
     pub lease_seconds: Option<u64>,
     pub keep_runs_days: Option<u64>,
+    pub keep_events_days: Option<u64>,
 }
 
 impl Layer {
@@ -205,6 +206,7 @@ impl Layer {
             rate_factor: number("RATE_FACTOR", "limits/rate_factor"),
             lease_seconds: number("LEASE_SECONDS", "limits/lease_seconds"),
             keep_runs_days: number("KEEP_RUNS_DAYS", "limits/keep_runs_days"),
+            keep_events_days: number("KEEP_EVENTS_DAYS", "limits/keep_events_days"),
         };
         if ratio.is_some_and(|ratio| ratio.is_err()) {
             problems.add("otlp/sample_ratio", "SYNAPSCALE_OTLP_SAMPLE_RATIO is no number.");
@@ -312,6 +314,7 @@ impl LimitsLayer {
             rate_factor: self.rate_factor.or(below.rate_factor),
             lease_seconds: self.lease_seconds.or(below.lease_seconds),
             keep_runs_days: self.keep_runs_days.or(below.keep_runs_days),
+            keep_events_days: self.keep_events_days.or(below.keep_events_days),
         }
     }
 

@@ -1,9 +1,10 @@
 //! `kill -9` at any moment: what was acknowledged is there, no step twice, every run ends.
 
-use crate::process::{Server, bootstrap};
+use crate::process::{Server, base, bootstrap, command};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synapscale_testkit::{Receiver, db_test};
@@ -179,5 +180,20 @@ db_test! {
         let called: BTreeSet<String> =
             receiver.received().iter().map(|call| String::from_utf8_lossy(&call.body).into_owned()).collect();
         assert!(called.len() >= seen.runs.len(), "each run called out at least once");
+    }
+}
+
+db_test! {
+    async fn a_migration_killed_at_any_point_is_done_by_the_next_start(db: TestDb) {
+        for wait in [10, 20, 40, 60, 90, 130, 180, 250, 350] {
+            let mut child = base(db).args(["db", "migrate"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            child.kill().await.expect("killed");
+        }
+        let (code, out, err) = command(db, &["db", "migrate"]).await;
+        assert_eq!(code, 0, "{out}{err}");
+        let (code, out, err) = command(db, &["db", "check"]).await;
+        assert_eq!(code, 0, "{out}{err}");
+        Server::fresh(db).await.project("after all").await;
     }
 }

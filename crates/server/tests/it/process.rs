@@ -52,7 +52,8 @@ pub async fn command_with(db: &TestDb, args: &[&str], variables: &[(&str, &str)]
     )
 }
 
-fn base(db: &TestDb) -> Command {
+/// The binary, about to run on that database.
+pub fn base(db: &TestDb) -> Command {
     let mut command = Command::new(BINARY);
     command
         .current_dir(db.folder())

@@ -5,7 +5,8 @@ use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
-use synapscale_testkit::db_test;
+use synapscale_server::modules::Modules;
+use synapscale_testkit::{TestDb, db_test};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -55,6 +56,22 @@ fn name(told: &Value) -> String {
         .to_owned()
 }
 
+/// Links and archives everything, as jobs of the product do bit by bit.
+async fn archive_all(db: &TestDb) {
+    let store = db.open_bare(&[]).await;
+    let modules = Modules::new(&store);
+    modules.migrations().migrate(&store).await.expect("the schema stands");
+    for _ in 0..400 {
+        store.link_events(Duration::from_secs(10)).await.expect("linked");
+        let done = store.archive_events(Duration::ZERO, Duration::from_secs(60), |_| Box::pin(async {})).await;
+        if done.expect("archived").events > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    store.close().await;
+}
+
 db_test! {
     async fn it_replays_and_then_follows(db: TestDb) {
         let server = Server::fresh(db).await;
@@ -84,6 +101,40 @@ db_test! {
         }
         let refused = Stream::try_open(&server, "sk_wrong", "").await.err();
         assert!(matches!(refused, Some(tungstenite::Error::Http(answer)) if answer.status() == 401));
+    }
+
+    async fn a_cursor_behind_which_events_left_the_log_is_told_so(db: TestDb) {
+        let owner = bootstrap(db).await;
+        let mut server = Server::start(db, &owner.api_key, &[]).await;
+        let start = Stream::open(&server, "").await.next().await.expect("a greeting")["cursor"].clone();
+        let start = start.as_str().expect("a cursor");
+        project(&server, "old").await;
+        // Archiving waits for the consumers.
+        for _ in 0..400 {
+            let groups = server.get("/api/v1/consumers").await;
+            let waits = |group: &Value| group["waiting"] != json!(0);
+            if !groups["items"].as_array().expect("groups").iter().any(waits) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        server.stop().await;
+        archive_all(db).await;
+        let server = Server::start(db, &owner.api_key, &[]).await;
+        let mut stream = Stream::open(&server, &format!("since={start}")).await;
+        let told = stream.next().await.expect("a frame");
+        assert_eq!(told["type"], "replay_gap", "{told}");
+        assert_eq!(stream.next().await, None);
+        let (status, problem) = server.try_ask(Method::GET, &format!("/api/v1/events?since={start}"), Value::Null).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("replay_gap")));
+        let resume = told["cursor"].as_str().expect("a cursor");
+        let mut again = Stream::open(&server, &format!("since={resume}")).await;
+        assert_eq!(again.next().await.expect("a greeting")["type"], "hello");
+        // The audit trail still tells of it.
+        let trail = server.get("/api/v1/audit?kinds=project.*").await;
+        assert_eq!(trail["items"].as_array().map(Vec::len), Some(1), "{trail}");
+        let archives = server.get("/api/v1/audit/archives").await;
+        assert_ne!(archives["items"], json!([]));
     }
 
     async fn nothing_is_missed_or_told_twice_across_kills(db: TestDb) {

@@ -163,6 +163,32 @@ pub(crate) fn waiting(tx: &Tx, of: &Page<'_>) -> Statement {
     inner
 }
 
+/// Takes the oldest rows up to a position away, a bounded number.
+pub(crate) fn remove_until(tx: &Tx, until: Position, limit: u64) -> Statement {
+    let mut v = Values {
+        backend: tx.backend(),
+        values: Vec::new(),
+    };
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let sql = match tx.backend() {
+        Backend::Sqlite => format!(
+            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= {} ORDER BY seq LIMIT {})",
+            v.bind(until.seq),
+            v.bind(most)
+        ),
+        Backend::Postgres => format!(
+            "WITH old AS (SELECT tenant_id, seq FROM events WHERE (epoch, xid, seq) <= ({}, {}, {}) \
+             ORDER BY epoch, xid, seq LIMIT {}) \
+             DELETE FROM events AS e USING old WHERE e.tenant_id = old.tenant_id AND e.seq = old.seq",
+            v.bind(until.epoch),
+            v.bind(until.xid),
+            v.bind(until.seq),
+            v.bind(most)
+        ),
+    };
+    Statement::from_sql_and_values(tx.get_database_backend(), sql, v.values)
+}
+
 /// Which cluster this is; another one has other transaction ids.
 pub(crate) async fn system_identifier(tx: &Tx) -> Result<String> {
     let sql = "SELECT system_identifier::text FROM pg_control_system()";

@@ -44,8 +44,11 @@ CREATE SCHEMA IF NOT EXISTS synapscale_db;
 GRANT USAGE ON SCHEMA synapscale_db TO synapscale_app, synapscale_system";
 
 /// Held while migrations run, so that two servers starting at once do it one after the other.
-pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_lock(7213465020)";
-pub(crate) const MIGRATION_UNLOCK: &str = "SELECT pg_advisory_unlock(7213465020)";
+pub(crate) const MIGRATION_LOCK: &str = "SET statement_timeout = 0; SELECT pg_advisory_lock(7213465020)";
+pub(crate) const MIGRATION_UNLOCK: &str = "SELECT pg_advisory_unlock(7213465020); RESET statement_timeout";
+
+/// Begins what only the owner does. It may take long, but not wait long for a lock: behind one that waits, everybody does.
+pub(crate) const BEGIN_OWNER: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '3s'";
 
 /// Roles that may pass over row security although they must not.
 pub(crate) const UNSAFE_ROLES: &str = "

@@ -3,6 +3,7 @@
 
 use super::cursor::Cursor;
 use super::entity::mark;
+use super::failure::told;
 use super::groups::{Held, guard};
 use super::letters;
 use super::read::{self, Event, EventFilter, wants};
@@ -29,8 +30,8 @@ const TURN: Duration = Duration::from_secs(10);
 const HANDLE_WITHIN: Duration = Duration::from_secs(8);
 /// How far a group may be ahead of what the database says of it, by events that it only passed over.
 const UNTOLD: Duration = Duration::from_secs(3);
-/// Longest error kept with a failure, in characters.
-const MAX_ERROR_CHARS: usize = 1000;
+/// Most of a turn that replayed dead letters get, so that what comes in order is not held up by them.
+const REPLAYS_WITHIN: Duration = Duration::from_secs(4);
 
 /// Something that acts on events.
 #[async_trait]
@@ -86,6 +87,8 @@ pub struct Group {
     untold: Vec<Uuid>,
     /// When the database was told last.
     written: Instant,
+    /// The lease under which it was looked whether events between the group's place and the log's beginning are gone.
+    joined: Option<i64>,
 }
 
 impl Group {
@@ -96,13 +99,14 @@ impl Group {
     pub fn new(store: &Store, consumer: Arc<dyn Consumer>, owner: Uuid) -> Result<Self> {
         let streams = store.redis().map(|redis| store.streams(redis)).transpose()?;
         Ok(Group {
-            reader: streams.map(|streams| Reader::new(streams, consumer.name())),
+            reader: streams.map(|streams| Reader::new(store, streams, consumer.name())),
             store: store.clone(),
             consumer,
             owner,
             passed: None,
             untold: Vec::new(),
             written: Instant::now(),
+            joined: None,
         })
     }
 
@@ -116,7 +120,14 @@ impl Group {
     /// # Errors
     /// `lease_lost` when another process took the group over; a failing event is no error here.
     pub async fn turn(&mut self, patience: Duration) -> Result<Turn> {
-        let Some(mut held) = self.store.claim_group(self.name(), self.owner).await? else {
+        let began = Instant::now();
+        let claimed = self.store.claim_group(self.name(), self.owner).await;
+        if claimed.is_err() {
+            // The database that comes back may be an older one: nothing that was known of its log counts any more.
+            self.passed = None;
+            self.forget();
+        }
+        let Some(mut held) = claimed? else {
             return Ok(Turn::default());
         };
         let lease = held.lease_epoch;
@@ -133,7 +144,12 @@ impl Group {
                 self.tell(passed, lease).await?;
             }
         }
-        let replayed = self.store.replay_letters(&self.consumer, lease).await?;
+        if self.joined != Some(lease) {
+            held.cursor = self.store.past_the_gap(self.name(), held.cursor).await?;
+            self.joined = Some(lease);
+        }
+        let until = began + REPLAYS_WITHIN;
+        let replayed = self.store.replay_letters(&self.consumer, lease, until).await?;
         let (waiting, waited) = match self.streamed(&held, patience).await {
             Some(waiting) if !waiting.events.is_empty() || waiting.then != held.cursor => (waiting, true),
             from_stream => {
@@ -148,13 +164,18 @@ impl Group {
             waited,
             failed: false,
         };
-        let outcome = self.settle_all(&held, &waiting, &mut turn).await;
-        if outcome.is_err()
-            && let Some(reader) = &mut self.reader
-        {
-            reader.reset();
+        let outcome = self.settle_all(&held, &waiting, began, &mut turn).await;
+        if outcome.is_err() {
+            self.forget();
         }
         outcome.map(|()| turn)
+    }
+
+    /// Nothing is known of the stream any more.
+    fn forget(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.reset();
+        }
     }
 
     /// Gives the group up, so that another process need not wait until the lease runs out.
@@ -187,8 +208,14 @@ impl Group {
     }
 
     /// Settles events in order and moves the group's cursor behind them.
-    async fn settle_all(&mut self, held: &Held, waiting: &Waiting, turn: &mut Turn) -> Result<()> {
-        let (began, mut reached, mut done) = (Instant::now(), held.cursor, 0);
+    async fn settle_all(
+        &mut self,
+        held: &Held,
+        waiting: &Waiting,
+        began: Instant,
+        turn: &mut Turn,
+    ) -> Result<()> {
+        let (mut reached, mut done) = (held.cursor, 0);
         let mut outcome = Ok(());
         for event in &waiting.events {
             match self.store.settle(&self.consumer, event, held.lease_epoch).await {
@@ -304,7 +331,8 @@ impl Store {
         if error.code() == "lease_lost" || error.is_transient() {
             return Err(error);
         }
-        tracing::warn!(consumer = name, event = %event.id, %error, "event not handled");
+        let cause = error.source_text().unwrap_or_default();
+        tracing::warn!(consumer = name, event = %event.id, %error, cause, "event not handled");
         let text: Arc<str> = told(&error).into();
         self.write(&ctx, |tx| {
             let (event, text) = (event.clone(), text.clone());
@@ -335,15 +363,6 @@ pub(crate) async fn handle(consumer: &Arc<dyn Consumer>, tx: &Tx, event: &Event)
             HANDLE_WITHIN.as_secs()
         ))),
     }
-}
-
-/// A failure in words, with its cause: dead letters are read by people who mend it.
-pub(crate) fn told(error: &Error) -> String {
-    let text = match error.source_text() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
-    text.chars().take(MAX_ERROR_CHARS).collect()
 }
 
 async fn done_before(tx: &Tx, name: &str, event: Uuid) -> Result<bool> {

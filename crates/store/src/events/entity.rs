@@ -31,6 +31,32 @@ plain_entity!(log, "event_log", {
     id: Uuid,
     epoch: i64,
     system_identifier: String,
+    floor: Option<String>,
+    floor_link: i64,
+});
+
+plain_entity!(archive, "event_archives", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    tenant_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: Uuid,
+    span: Uuid,
+    sealed: bool,
+    link_from: i64,
+    link_until: i64,
+    first_epoch: i64,
+    first_xid: i64,
+    first_seq: i64,
+    last_epoch: i64,
+    last_xid: i64,
+    last_seq: i64,
+    events: i64,
+    first_at: DateTimeUtc,
+    last_at: DateTimeUtc,
+    blob_id: Uuid,
+    size_bytes: i64,
+    sha256: Vec<u8>,
+    created_at: DateTimeUtc,
 });
 
 plain_entity!(link, "audit_links", {
@@ -50,6 +76,7 @@ plain_entity!(group, "consumer_groups", {
     owner: Option<Uuid>,
     lease_epoch: i64,
     lease_until: Option<DateTimeUtc>,
+    seen_at: Option<DateTimeUtc>,
 });
 
 plain_entity!(mark, "consumer_marks", {
@@ -77,6 +104,7 @@ plain_entity!(dead_letter, "dead_letters", {
     at: DateTimeUtc,
     cursor: Option<String>,
     state: String,
+    queued_at: Option<DateTimeUtc>,
 });
 
 /// The log. Its key is `seq` on SQLite and `(tenant_id, seq)` on PostgreSQL, whose partitions need the tenant.
@@ -129,6 +157,12 @@ impl Tenanted for mark::Entity {
 impl Tenanted for dead_letter::Entity {
     fn tenant_column() -> dead_letter::Column {
         dead_letter::Column::TenantId
+    }
+}
+
+impl Tenanted for archive::Entity {
+    fn tenant_column() -> archive::Column {
+        archive::Column::TenantId
     }
 }
 

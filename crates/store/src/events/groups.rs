@@ -18,6 +18,8 @@ const MARKS: usize = 500;
 
 /// How long a consumer holds its group without a sign of life.
 pub(crate) const LEASE: Duration = Duration::seconds(30);
+/// A group that no process has held for this long is abandoned: nothing waits for it any more, neither the archive nor Redis.
+pub const ABANDONED: Duration = Duration::days(7);
 /// Waiting events are counted up to this number.
 pub const MAX_WAITING: u32 = 10_000;
 
@@ -45,6 +47,10 @@ pub struct GroupStatus {
     pub oldest_waiting: Option<DateTime<Utc>>,
     /// Events that it gave up.
     pub dead_letters: u64,
+    /// When a process held it last, within the half of a minute.
+    pub seen_at: Option<DateTime<Utc>>,
+    /// Whether that is so long ago that nothing waits for it any more.
+    pub abandoned: bool,
 }
 
 impl Store {
@@ -72,9 +78,11 @@ impl Store {
     pub(crate) async fn release_group(&self, name: &'static str, owner: Uuid) -> Result<()> {
         let ctx = Ctx::system(self.clock().clone());
         self.write(&ctx, |tx| async move {
+            let now = tx.now().await?;
             let update = tx
                 .update_as_system::<group::Entity>()?
                 .col_expr(group::Column::LeaseUntil, Expr::val(None::<DateTime<Utc>>))
+                .col_expr(group::Column::SeenAt, Expr::val(now))
                 .filter(group::Column::Name.eq(name))
                 .filter(group::Column::Owner.eq(owner));
             tx.run_update(update).await.map(drop)
@@ -116,17 +124,16 @@ impl Store {
         .await
     }
 
-    /// Where the oldest group stands: what lies before it nobody waits for. None when there is no group.
+    /// Where the oldest group stands that is not abandoned: what lies before it nobody waits for. None without any.
     ///
     /// # Errors
     /// When the database fails.
     pub(crate) async fn oldest_group(&self) -> Result<Option<Cursor>> {
         let ctx = Ctx::system(self.clock().clone());
-        let rows = self
-            .read(&ctx, |tx| async move { groups().rows(&tx).await })
-            .await?;
+        let read = self.read(&ctx, |tx| async move { Ok((tx.now().await?, groups().rows(&tx).await?)) });
+        let (now, rows) = read.await?;
         let mut oldest: Option<Cursor> = None;
-        for row in rows {
+        for row in rows.iter().filter(|row| !abandoned(row, now)) {
             let cursor = Cursor::from_str(&row.cursor)?;
             if oldest.is_none_or(|known| cursor.position < known.position) {
                 oldest = Some(cursor);
@@ -136,7 +143,30 @@ impl Store {
     }
 }
 
+/// A group, and whether anybody works for it.
+#[derive(Clone, Debug)]
+pub struct GroupPlace {
+    /// The group's name.
+    pub name: String,
+    /// Whether no process has held it for [`ABANDONED`].
+    pub abandoned: bool,
+}
+
 impl Tx {
+    /// All consumer groups by name, without counting what waits for them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn consumer_places(&self) -> Result<Vec<GroupPlace>> {
+        let now = self.now().await?;
+        let rows = groups().order_by_asc(group::Column::Name).rows(self).await?;
+        let place = |row: group::Model| GroupPlace {
+            abandoned: abandoned(&row, now),
+            name: row.name,
+        };
+        Ok(rows.into_iter().map(place).collect())
+    }
+
     /// All consumer groups by name, with what waits for them and what they gave up: of this workspace, or of all of them
     /// under an elevated context.
     ///
@@ -153,6 +183,8 @@ impl Tx {
             all.push(GroupStatus {
                 dead_letters: self.dead_letters_of(&row.name).await?,
                 held: row.lease_until.is_some_and(|until| until > now),
+                abandoned: abandoned(&row, now),
+                seen_at: row.seen_at,
                 name: row.name,
                 cursor: row.cursor,
                 waiting,
@@ -199,6 +231,7 @@ async fn claim(tx: &Tx, name: &str, owner: Uuid, start: Cursor) -> Result<Option
             owner: Some(owner),
             lease_epoch: 1,
             lease_until: Some(now + LEASE),
+            seen_at: Some(now),
         };
         tx.insert_as_system::<group::Entity>(row.clone()).await?;
         return held(&row).map(Some);
@@ -213,6 +246,7 @@ async fn claim(tx: &Tx, name: &str, owner: Uuid, start: Cursor) -> Result<Option
         .col_expr(group::Column::Owner, Expr::val(owner))
         .col_expr(group::Column::LeaseEpoch, Expr::val(row.lease_epoch))
         .col_expr(group::Column::LeaseUntil, Expr::val(now + LEASE))
+        .col_expr(group::Column::SeenAt, Expr::val(now))
         .filter(group::Column::Name.eq(name));
     tx.run_update(update).await?;
     held(&row).map(Some)
@@ -227,6 +261,25 @@ fn held(row: &group::Model) -> Result<Held> {
 
 async fn group_row(tx: &Tx, name: &str) -> Result<Option<group::Model>> {
     groups().filter(group::Column::Name.eq(name)).row(tx).await
+}
+
+fn abandoned(row: &group::Model, now: DateTime<Utc>) -> bool {
+    row.seen_at.is_some_and(|at| now - at > ABANDONED) && row.lease_until.is_none_or(|until| until < now)
+}
+
+/// Whether nothing works for the group any more.
+pub(crate) async fn is_abandoned(tx: &Tx, name: &str, now: DateTime<Utc>) -> Result<bool> {
+    Ok(group_row(tx, name).await?.is_none_or(|row| abandoned(&row, now)))
+}
+
+/// Groups of before it was noted when one was seen: their time begins now.
+pub(crate) async fn begin_counting(tx: &Tx) -> Result<()> {
+    let now = tx.now().await?;
+    let unseen = tx
+        .update_as_system::<group::Entity>()?
+        .col_expr(group::Column::SeenAt, Expr::val(now))
+        .filter(group::Column::SeenAt.is_null());
+    tx.run_update(unseen).await.map(drop)
 }
 
 fn lock_key(name: &str) -> String {

@@ -1,9 +1,10 @@
 //! Dead letters: events that a group gave up. A person looks at them, and has them handled again or dropped.
 
-use super::consumer::{Consumer, handle, told};
+use super::consumer::{Consumer, handle};
 use super::cursor::Cursor;
 use super::entity::dead_letter;
-use super::groups::guard;
+use super::failure::told;
+use super::groups::{guard, is_abandoned};
 use super::read::{Event, EventFilter};
 use crate::scoped::Scoped;
 use crate::store::Store;
@@ -15,6 +16,7 @@ use sea_orm::{ColumnTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 use synapscale_core::{Ctx, Error, EventPayload, NewEvent, Result, TenantId, new_id};
 use uuid::Uuid;
 
@@ -24,6 +26,8 @@ const QUEUED: &str = "queued";
 const NOUN: &str = "dead_letter";
 /// Dead letters handled again in one turn of a group.
 const REPLAYS: u64 = 20;
+/// A replay that no process took up within this time is called off: whoever asked no longer expects it.
+const REPLAY_WITHIN: chrono::Duration = chrono::Duration::hours(24);
 
 /// A group gave an event up.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -90,6 +94,8 @@ pub struct DeadLetter {
     pub at: DateTime<Utc>,
     /// Whether it waits to be handled again.
     pub queued: bool,
+    /// When the replay that it waits for is called off.
+    pub queued_until: Option<DateTime<Utc>>,
 }
 
 impl From<dead_letter::Model> for DeadLetter {
@@ -103,6 +109,7 @@ impl From<dead_letter::Model> for DeadLetter {
             attempts: row.attempts,
             at: row.at,
             queued: row.state == QUEUED,
+            queued_until: row.queued_at.map(|at| at + REPLAY_WITHIN),
         }
     }
 }
@@ -130,16 +137,23 @@ impl Tx {
         Ok(rows.into_iter().map(DeadLetter::from).collect())
     }
 
-    /// Has dead letters handled again by their groups, and tells of it.
+    /// Has dead letters handled again by their groups within a day, and tells of it.
     ///
     /// # Errors
-    /// `not_found` when one of them is not there.
+    /// `not_found` when one of them is not there, as one that was dropped; `consumer_gone` when no process works for its
+    /// group any more.
     pub async fn replay_dead_letters(&self, ids: &[Uuid]) -> Result<()> {
+        let now = self.now().await?;
         for row in self.letters(ids).await? {
+            if is_abandoned(self, &row.consumer, now).await? {
+                let at = ids.iter().position(|id| *id == row.id).unwrap_or_default();
+                let words = format!("Nothing works for the consumer `{}` any more.", row.consumer);
+                return Err(Error::conflict("consumer_gone", words).at(format!("/ids/{at}")));
+            }
             if row.state == QUEUED {
                 continue;
             }
-            set_state(self, row.id, QUEUED, None).await?;
+            set_state(self, row.id, State::Queued(now)).await?;
             let payload = DeadLetterReplayed {
                 consumer: row.consumer,
                 event_id: row.event_id,
@@ -190,6 +204,7 @@ pub(crate) async fn add(tx: &Tx, name: &str, event: &Event, error: &str, attempt
         at: tx.ctx().clock().now(),
         cursor: Some(event.cursor.to_string()),
         state: DEAD.to_owned(),
+        queued_at: None,
     })
     .await?;
     metrics::counter!("synapscale_events_dead_letters_total", "group" => name.to_owned()).increment(1);
@@ -208,34 +223,50 @@ pub(crate) async fn add(tx: &Tx, name: &str, event: &Event, error: &str, attempt
     Ok(())
 }
 
-async fn remove(tx: &Tx, id: Uuid) -> Result<()> {
+/// Takes a letter away; false when it is gone already.
+async fn remove(tx: &Tx, id: Uuid) -> Result<bool> {
     let row = tx
         .delete::<dead_letter::Entity>()
         .filter(dead_letter::Column::Id.eq(id));
-    tx.run_delete(row).await.map(drop)
+    Ok(tx.run_delete(row).await? > 0)
 }
 
-async fn set_state(tx: &Tx, id: Uuid, state: &str, error: Option<&str>) -> Result<()> {
+/// What a letter becomes.
+enum State<'a> {
+    /// It waits to be handled again, since then.
+    Queued(DateTime<Utc>),
+    /// It stays, for this reason; whether the event was tried once more.
+    Dead { error: &'a str, tried: bool },
+}
+
+async fn set_state(tx: &Tx, id: Uuid, state: State<'_>) -> Result<()> {
+    use dead_letter::Column;
+    let (word, queued_at) = match &state {
+        State::Queued(at) => (QUEUED, Some(*at)),
+        State::Dead { .. } => (DEAD, None),
+    };
     let mut update = tx
         .update::<dead_letter::Entity>()
-        .col_expr(dead_letter::Column::State, Expr::val(state))
-        .filter(dead_letter::Column::Id.eq(id));
-    if let Some(error) = error {
-        let attempts = Expr::col(dead_letter::Column::Attempts).add(1);
+        .col_expr(Column::State, Expr::val(word))
+        .col_expr(Column::QueuedAt, Expr::val(queued_at))
+        .filter(Column::Id.eq(id));
+    if let State::Dead { error, tried } = state {
         update = update
-            .col_expr(dead_letter::Column::Error, Expr::val(error))
-            .col_expr(dead_letter::Column::Attempts, attempts)
-            .col_expr(dead_letter::Column::At, Expr::val(tx.ctx().clock().now()));
+            .col_expr(Column::Error, Expr::val(error))
+            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(i64::from(tried)))
+            .col_expr(Column::At, Expr::val(tx.ctx().clock().now()));
     }
     tx.run_update(update).await.map(drop)
 }
 
 impl Store {
-    /// Handles the dead letters that somebody asked for, each once: outside of the order, since the group has moved on.
+    /// Handles the dead letters that somebody asked for, each once: outside of the order, since the group has moved on. None
+    /// is begun later than `until`.
     pub(crate) async fn replay_letters(
         &self,
         consumer: &Arc<dyn Consumer>,
         lease_epoch: i64,
+        until: Instant,
     ) -> Result<usize> {
         let name = consumer.name();
         let ctx = Ctx::system(self.clock().clone());
@@ -250,11 +281,15 @@ impl Store {
                 .rows(&tx)
                 .await
         });
-        let queued = queued.await?;
-        for letter in &queued {
+        let mut done = 0;
+        for letter in &queued.await? {
+            if Instant::now() > until {
+                break;
+            }
             self.replay(consumer, letter, lease_epoch).await?;
+            done += 1;
         }
-        Ok(queued.len())
+        Ok(done)
     }
 
     async fn replay(
@@ -269,15 +304,25 @@ impl Store {
             Some(event) => self.ctx_of(event),
             None => Ctx::system(self.clock().clone()).system_in(TenantId(letter.tenant_id)),
         };
+        let too_late = letter
+            .queued_at
+            .is_some_and(|at| self.clock().now() - at > REPLAY_WITHIN);
         let handled = match &event {
+            _ if too_late => Err(Error::conflict(
+                "replay_expired",
+                "Nobody took the replay up within a day; ask again.",
+            )),
             None => Err(Error::not_found("event")),
             Some(event) => {
                 self.write(&ctx, |tx| {
                     let (consumer, event) = (consumer.clone(), event.clone());
                     async move {
                         guard(&tx, name, lease_epoch).await?;
-                        remove(&tx, id).await?;
-                        handle(&consumer, &tx, &event).await
+                        // Dropped meanwhile: then it is never to be handled.
+                        match remove(&tx, id).await? {
+                            true => handle(&consumer, &tx, &event).await,
+                            false => Ok(()),
+                        }
                     }
                 })
                 .await
@@ -287,27 +332,27 @@ impl Store {
         if error.code() == "lease_lost" || error.is_transient() {
             return Err(error);
         }
-        let text: Arc<str> = told(&error).into();
+        let (text, tried): (Arc<str>, bool) = (told(&error).into(), !too_late);
         self.write(&ctx, |tx| {
             let text = text.clone();
             async move {
                 guard(&tx, name, lease_epoch).await?;
-                set_state(&tx, id, DEAD, Some(&text)).await
+                set_state(&tx, id, State::Dead { error: &text, tried }).await
             }
         })
         .await
     }
 
-    /// The letter's event; none when the log no longer holds it.
+    /// The letter's event, from the archive if it is old; none when neither holds it.
     async fn event_of(&self, letter: &dead_letter::Model) -> Result<Option<Event>> {
         let Some(cursor) = &letter.cursor else {
             return Ok(None);
         };
         let ctx = Ctx::system(self.clock().clone()).system_in(TenantId(letter.tenant_id));
         let before = Cursor::from_str(cursor)?.before();
-        let batch = self
-            .events_after(&ctx, Some(&before), &EventFilter::default(), 1)
-            .await?;
-        Ok(batch.events.into_iter().find(|event| event.id == letter.event_id))
+        let batch = self.read(&ctx, |tx| async move {
+            tx.events_and_archived(Some(&before), &EventFilter::default(), 1, false).await
+        });
+        Ok(batch.await?.events.into_iter().find(|event| event.id == letter.event_id))
     }
 }

@@ -1,9 +1,11 @@
 //! The event log: appended in the writer's transaction, read by cursors, the only outbox there is.
 
+mod archive;
 mod chain;
 mod consumer;
 mod cursor;
 mod entity;
+mod failure;
 mod follow;
 mod groups;
 mod letters;
@@ -12,12 +14,14 @@ mod read;
 mod runner;
 mod tail;
 
-pub use chain::{Fault, LINK_EVENTS, Link, Verdict};
+pub use archive::{Archive, Archived, EventsArchived};
+pub(crate) use archive::migration as archive_migration;
+pub use chain::{ChainPage, Fault, LINK_EVENTS, Link, Linked, Verdict};
 pub use consumer::{Consumer, Group, MAX_ATTEMPTS, Turn};
 pub use cursor::Cursor;
 pub(crate) use cursor::{LogIdentity, Position};
 pub use follow::Follower;
-pub use groups::{GroupStatus, MAX_WAITING};
+pub use groups::{ABANDONED, GroupPlace, GroupStatus, MAX_WAITING};
 pub use letters::{DeadLetter, DeadLetterAdded, DeadLetterDropped, DeadLetterReplayed};
 pub use listen::{Listener, Listening};
 pub use read::{Event, EventBatch, EventFilter};
@@ -159,6 +163,7 @@ pub(crate) fn entities() -> Vec<EntitySpec> {
         EntitySpec::of(entity::group::Entity),
         EntitySpec::of(entity::mark::Entity),
         EntitySpec::of(entity::dead_letter::Entity),
+        EntitySpec::of(entity::archive::Entity),
     ]
 }
 
@@ -203,12 +208,15 @@ pub(crate) async fn identify(store: &Store) -> Result<()> {
                 Backend::Sqlite => "sqlite".to_owned(),
                 Backend::Postgres => sql::system_identifier(&tx).await?,
             };
+            groups::begin_counting(&tx).await?;
             let known = entity::log_row(&tx).await?;
             let Some(mut row) = known else {
                 let row = entity::log::Model {
                     id: new_id(),
                     epoch: 0,
                     system_identifier: system,
+                    floor: None,
+                    floor_link: 0,
                 };
                 tx.insert_as_system::<entity::log::Entity>(row.clone()).await?;
                 return Ok((row, false));
@@ -248,6 +256,31 @@ fn not_migrated() -> Error {
 }
 
 impl Store {
+    /// As [`Tx::replay_gap`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn replay_gap(&self, ctx: &Ctx, cursor: &Cursor) -> Result<Option<Cursor>> {
+        let cursor = *cursor;
+        self.read(ctx, |tx| async move { tx.replay_gap(&cursor).await })
+            .await
+    }
+
+    /// Where a group goes on: behind what has left the log while nobody worked for it. A new group begins with what is
+    /// there.
+    pub(crate) async fn past_the_gap(&self, group: &str, cursor: Cursor) -> Result<Cursor> {
+        if cursor.position == Position::default() {
+            return Ok(cursor);
+        }
+        let ctx = Ctx::system(self.clock().clone());
+        let Some(resume) = self.replay_gap(&ctx, &cursor).await? else {
+            return Ok(cursor);
+        };
+        tracing::warn!(group, code = "replay_gap", "events left the log before the group came back; it goes on behind them");
+        metrics::counter!("synapscale_events_gaps_total", "group" => group.to_owned()).increment(1);
+        Ok(resume)
+    }
+
     /// The log's streams on a Redis server.
     pub(crate) fn streams(&self, redis: &Redis) -> Result<Streams> {
         Ok(Streams::new(redis.clone(), identity(self)?.id))

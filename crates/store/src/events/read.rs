@@ -77,6 +77,8 @@ pub struct EventBatch {
     pub events: Vec<Event>,
     /// After the last of them; where reading began if there are none.
     pub next: Cursor,
+    /// Whether there may be more behind.
+    pub more: bool,
 }
 
 /// Which events to read.
@@ -246,7 +248,8 @@ impl Tx {
             },
             |event| event.cursor,
         );
-        Ok(EventBatch { events, next })
+        let more = events.len() >= limit as usize;
+        Ok(EventBatch { events, next, more })
     }
 }
 
@@ -315,7 +318,7 @@ pub(crate) async fn waiting(
     Ok((u64::try_from(count).unwrap_or(0), oldest))
 }
 
-/// The last settled position.
+/// The last settled position; the archive's end when the log holds nothing more.
 pub(crate) async fn head(tx: &Tx, log: LogIdentity) -> Result<Position> {
     let row = tx
         .query_one_raw(sql::head(tx, log.epoch))
@@ -323,6 +326,6 @@ pub(crate) async fn head(tx: &Tx, log: LogIdentity) -> Result<Position> {
         .map_err(IntoCore::into_core)?;
     match row {
         Some(row) => position(&row).map_err(IntoCore::into_core),
-        None => Ok(Position::default()),
+        None => Ok(super::archive::end(tx).await?.unwrap_or_default()),
     }
 }

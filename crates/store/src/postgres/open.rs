@@ -14,6 +14,8 @@ use synapscale_core::{Error, Result, TenantId};
 
 /// Prepared statements kept by each connection.
 const STATEMENTS: usize = 512;
+/// After this time without a statement a transaction is ended by the server; longer than any of ours waits in between.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(120);
 /// How often and how long to ask for the fate of a commit whose answer was lost.
 const FATE_TRIES: u32 = 50;
 const FATE_PAUSE: Duration = Duration::from_millis(200);
@@ -27,7 +29,12 @@ pub(crate) async fn open(url: &str, config: &StoreConfig) -> Result<PgPool> {
         // The parser's words may quote the password.
         .map_err(|_| Error::invalid("/database_url", "database_url", "This is no PostgreSQL connection string."))?
         .application_name("synapscale")
-        .options([("search_path", sql::SCHEMA)])
+        .options([
+            ("search_path", sql::SCHEMA.to_owned()),
+            ("statement_timeout", config.statement_timeout.as_millis().to_string()),
+            // A process that hangs in the middle of a transaction would hold the log's readers and the cleaners back.
+            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
+        ])
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
     let pool = PgPoolOptions::new()

@@ -2,9 +2,10 @@
 //! one before it had been given; the cursor in the database says what is settled. Whatever the stream does not hold, or
 //! not without a gap, is read from the log.
 
-use super::streams::{Entry, RawEntry, Streams, entry_id};
+use super::streams::{Entry, RawEntry, Streams, Tail, entry_id};
 use super::{Redis, is_lost, refused};
 use crate::events::{Cursor, Event, Position};
+use crate::store::Store;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, FromRedisValue, Value};
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ type Read = Option<Vec<(String, Vec<RawEntry>)>>;
 /// Reads the stream for one group. What was delivered and is not settled waits in memory, and stands in the group's list of
 /// pending entries for whoever comes after.
 pub(crate) struct Reader {
+    store: Store,
     redis: Redis,
     streams: Streams,
     group: &'static str,
@@ -36,8 +38,9 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub fn new(streams: Streams, group: &'static str) -> Self {
+    pub fn new(store: &Store, streams: Streams, group: &'static str) -> Self {
         Reader {
+            store: store.clone(),
             redis: streams.redis.clone(),
             streams,
             group,
@@ -128,8 +131,13 @@ impl Reader {
         }
     }
 
-    /// Makes the group if it is not there, and takes over what is pending. False when there is no stream.
+    /// Makes the group if it is not there, and takes over what is pending. False when there is no stream, or one that is
+    /// not this log's: of a database that was restored, with events that never happened here.
     async fn join(&mut self, cursor: &Cursor) -> Result<bool> {
+        if let Tail::Elsewhere(id) = self.streams.tail(&self.store).await? {
+            self.streams.remove(&id).await?;
+            return Ok(false);
+        }
         let mut create = ::redis::cmd("XGROUP");
         create.arg("CREATE").arg(&self.streams.events).arg(self.group);
         create.arg(entry_id(cursor.position)?);

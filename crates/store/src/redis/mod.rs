@@ -4,6 +4,7 @@
 mod group;
 mod relay;
 mod streams;
+mod trim;
 
 pub(crate) use group::Reader;
 pub use relay::Relay;

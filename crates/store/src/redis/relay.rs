@@ -1,13 +1,13 @@
 //! Copies the log to its stream. Any number of processes may do so at once: an append goes through only behind the entry
 //! that it was meant for, so that the stream is the log without gap and double, whoever wrote it.
 
-use super::streams::{RawEntry, Streams, entry_id, position};
+use super::streams::{Streams, Tail, entry_id};
+use super::trim::Trimmer;
 use crate::events::{Cursor, EVENTS, EventBatch, EventFilter, Position};
 use crate::store::Store;
 use metrics::{counter, gauge};
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use synapscale_core::{Ctx, Error, Result};
+use synapscale_core::{Ctx, Result};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +19,9 @@ const MAX_ENTRIES: u64 = 200_000;
 const POLL: Duration = Duration::from_secs(1);
 /// How often entries that nobody waits for are taken away.
 const TRIM: Duration = Duration::from_secs(2);
+/// A group of the stream that stands still for this long while entries wait for it is taken away, since trimming waits for
+/// it. A group of ours that comes back reads the log and is made again; its place stands in the database.
+const PATIENCE: Duration = Duration::from_secs(3600);
 /// Pause after a failure; doubles with each in a row.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Longest such pause.
@@ -38,12 +41,6 @@ for i = 2, #ARGV, 5 do
 end
 return 1";
 
-/// Removes the stream if it still ends with the entry `ARGV[1]`.
-const REMOVE: &str = "
-local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-if top[1] and top[1][1] == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0";
-
 /// The relay of one process, at work.
 pub struct Relay {
     tracker: TaskTracker,
@@ -56,6 +53,14 @@ impl Relay {
     /// # Errors
     /// `not_migrated`.
     pub fn start(store: &Store) -> Result<Option<Self>> {
+        Self::start_with(store, PATIENCE)
+    }
+
+    /// As [`Relay::start`], with another time after which a group of the stream that nobody reads is taken away.
+    ///
+    /// # Errors
+    /// As [`Relay::start`].
+    pub fn start_with(store: &Store, patience: Duration) -> Result<Option<Self>> {
         let Some(redis) = store.redis() else {
             return Ok(None);
         };
@@ -65,6 +70,7 @@ impl Relay {
             store: store.clone(),
             end: None,
             trimmed: Instant::now(),
+            trimmer: Trimmer::new(patience),
         };
         tracker.spawn(copier.run(stop.clone()));
         tracker.close();
@@ -93,6 +99,7 @@ struct Copier {
     /// None until it was looked up, and after whatever puts it in doubt.
     end: Option<End>,
     trimmed: Instant,
+    trimmer: Trimmer,
 }
 
 impl Copier {
@@ -131,7 +138,9 @@ impl Copier {
     async fn turn(&mut self) -> Result<bool> {
         if self.trimmed.elapsed() > TRIM {
             self.trimmed = Instant::now();
-            self.trim().await?;
+            if let Some(End { place, exists: true }) = self.end {
+                self.trimmer.trim(&self.streams, place).await?;
+            }
         }
         let end = match self.end {
             Some(end) => end,
@@ -177,24 +186,12 @@ impl Copier {
 
     /// The stream's end, or where a new stream has to begin: at the oldest group's place, the log's end without groups.
     async fn look_up(&self) -> Result<End> {
-        let mut command = ::redis::cmd("XREVRANGE");
-        command
-            .arg(&self.streams.events)
-            .arg("+")
-            .arg("-")
-            .arg("COUNT")
-            .arg(1);
-        let top: Vec<RawEntry> = self.streams.redis.ask(&command).await?;
+        let tail = self.streams.tail(&self.store).await?;
         gauge!("synapscale_redis_up").set(1.0);
-        if let Some(last) = top.into_iter().next() {
-            let id = last.0.clone();
-            if let Some(place) = self.known(last).await? {
-                return Ok(End { place, exists: true });
-            }
-            tracing::warn!("the stream in Redis does not end in this log; it is made anew");
-            let mut command = ::redis::cmd("EVAL");
-            command.arg(REMOVE).arg(1).arg(&self.streams.events).arg(id);
-            self.streams.redis.ask::<i64>(&command).await?;
+        match tail {
+            Tail::At(place) => return Ok(End { place, exists: true }),
+            Tail::Elsewhere(id) => self.streams.remove(&id).await?,
+            Tail::Empty => {}
         }
         let place = match self.store.oldest_group().await? {
             Some(cursor) => cursor.position,
@@ -204,20 +201,6 @@ impl Copier {
             }
         };
         Ok(End { place, exists: false })
-    }
-
-    /// The entry's place, if the log has its event there: a database that was restored has others.
-    async fn known(&self, last: RawEntry) -> Result<Option<Position>> {
-        let Ok(entry) = self.streams.entry(last) else {
-            return Ok(None);
-        };
-        let place = entry.event.cursor.position;
-        let there = self.log_after(entry.event.cursor.before().position, 1).await?;
-        let same = there
-            .events
-            .first()
-            .is_some_and(|event| event.id == entry.event.id);
-        Ok(same.then_some(place))
     }
 
     async fn append(&self, end: End, batch: &EventBatch) -> Result<bool> {
@@ -237,49 +220,5 @@ impl Copier {
             after = event.cursor.position;
         }
         Ok(self.streams.redis.ask::<i64>(&command).await? == 1)
-    }
-
-    /// Takes away what every group of the stream has settled. The last entry always stays: it says where the stream ends.
-    async fn trim(&self) -> Result<()> {
-        let mut oldest = match self.end {
-            Some(end) if end.exists => end.place,
-            _ => return Ok(()),
-        };
-        let mut info = ::redis::cmd("XINFO");
-        info.arg("GROUPS").arg(&self.streams.events);
-        let groups: Vec<HashMap<String, ::redis::Value>> = match self.streams.redis.ask(&info).await {
-            Ok(groups) => groups,
-            // There is no stream any more; the next append finds out.
-            Err(error) if error.code() == "redis_refused" => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        for group in groups {
-            let text = |field: &str| {
-                let value = group.get(field).cloned().unwrap_or(::redis::Value::Nil);
-                ::redis::from_redis_value::<String>(value).map_err(Error::internal)
-            };
-            let pending: (u64, Option<String>, ::redis::Value, ::redis::Value) = self
-                .streams
-                .redis
-                .ask(
-                    ::redis::cmd("XPENDING")
-                        .arg(&self.streams.events)
-                        .arg(text("name")?),
-                )
-                .await?;
-            let held = match pending.1 {
-                Some(first) => first,
-                None => text("last-delivered-id")?,
-            };
-            oldest = oldest.min(position(&held)?);
-        }
-        let mut command = ::redis::cmd("XTRIM");
-        command
-            .arg(&self.streams.events)
-            .arg("MINID")
-            .arg(entry_id(oldest)?);
-        let gone: u64 = self.streams.redis.ask(&command).await?;
-        counter!("synapscale_events_trimmed_total").increment(gone);
-        Ok(())
     }
 }

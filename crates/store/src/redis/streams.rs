@@ -2,11 +2,12 @@
 //! of the entry before it, so that a reader sees by itself whether anything is missing in between.
 
 use super::Redis;
-use crate::events::{Cursor, Event, Position};
+use crate::events::{Cursor, Event, EventFilter, Position};
+use crate::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
-use synapscale_core::{Error, Result, TenantId};
+use synapscale_core::{Ctx, Error, Result, TenantId};
 use uuid::Uuid;
 
 /// Bits of an id's first number that hold the transaction's; the epoch stands above them.
@@ -48,6 +49,22 @@ pub(super) struct Entry {
     pub after: Position,
     pub event: Event,
 }
+
+/// Where the stream ends.
+pub(super) enum Tail {
+    /// It has no entry.
+    Empty,
+    /// At an event of the log.
+    At(Position),
+    /// At an entry of that id whose event the log does not have: the database was restored, or the log has left it behind.
+    Elsewhere(String),
+}
+
+/// Removes the stream if it still ends with the entry `ARGV[1]`.
+const REMOVE: &str = "
+local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if top[1] and top[1][1] == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0";
 
 /// What Redis answers for an entry.
 pub(super) type RawEntry = (String, HashMap<String, String>);
@@ -92,6 +109,46 @@ impl Streams {
             id,
             event,
         })
+    }
+
+    /// Where the stream ends, held against the log.
+    pub(super) async fn tail(&self, store: &Store) -> Result<Tail> {
+        let mut command = ::redis::cmd("XREVRANGE");
+        command.arg(&self.events).arg("+").arg("-").arg("COUNT").arg(1);
+        let top: Vec<RawEntry> = self.redis.ask(&command).await?;
+        let Some(last) = top.into_iter().next() else {
+            return Ok(Tail::Empty);
+        };
+        let id = last.0.clone();
+        Ok(match self.known(store, last).await? {
+            Some(place) => Tail::At(place),
+            None => Tail::Elsewhere(id),
+        })
+    }
+
+    /// The entry's place, if the log has its event there: a database that was restored has others.
+    async fn known(&self, store: &Store, last: RawEntry) -> Result<Option<Position>> {
+        let Ok(entry) = self.entry(last) else {
+            return Ok(None);
+        };
+        let ctx = Ctx::system(store.clock().clone());
+        let before = entry.event.cursor.before();
+        let there = store
+            .events_after(&ctx, Some(&before), &EventFilter::default(), 1)
+            .await?;
+        let same = there
+            .events
+            .first()
+            .is_some_and(|event| event.id == entry.event.id);
+        Ok(same.then_some(entry.event.cursor.position))
+    }
+
+    /// Removes a stream that ends with the entry `id`, which is none of this log's, and its groups with it.
+    pub(super) async fn remove(&self, id: &str) -> Result<()> {
+        tracing::warn!("the stream in Redis does not end in this log; it is made anew");
+        let mut command = ::redis::cmd("EVAL");
+        command.arg(REMOVE).arg(1).arg(&self.events).arg(id);
+        self.redis.ask::<i64>(&command).await.map(drop)
     }
 
     /// Tells of an event that a group gave up. The database's row is what counts.

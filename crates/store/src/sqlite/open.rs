@@ -1,5 +1,6 @@
 //! Opening the file: the lock that makes one process its owner, the pragmas, and reading them back.
 
+use super::checkpoint::{self, Commits};
 use super::readers::Readers;
 use super::writer::Writer;
 use crate::config::StoreConfig;
@@ -7,10 +8,13 @@ use crate::dialect::sqlite as sql;
 use crate::errors::IntoCore;
 use crate::turnstile::Turnstile;
 use rustix::fs::{FlockOperation, flock};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Row};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use synapscale_core::{Error, Result};
 
@@ -20,6 +24,11 @@ const MIN_VERSION: (u32, u32, u32) = (3, 51, 3);
 const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements kept by each connection.
 const STATEMENTS: usize = 512;
+
+/// Pages in the WAL from which on the writer itself checkpoints after a commit: it finds most of them done.
+const AUTO_CHECKPOINT: &str = "4000";
+/// How long a checkpoint waits for the writer.
+const CHECKPOINT_BUSY: Duration = Duration::from_millis(500);
 
 /// Page cache of the connection that writes and of each that reads, in KiB.
 const WRITER_CACHE: &str = "-8192";
@@ -58,22 +67,40 @@ pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqliteFile
         .pragma("temp_store", "memory")
         .pragma("trusted_schema", "off")
         .disable_statement_logging();
-    let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+    let writing = options
+        .clone()
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("wal_autocheckpoint", AUTO_CHECKPOINT)
+        // Heeded by a new file only: its pages can be given back bit by bit.
+        .auto_vacuum(SqliteAutoVacuum::Incremental);
     let mut conn = writing.connect().await.map_err(IntoCore::into_core)?;
     check_version(&mut conn).await?;
     check_durability(&mut conn).await?;
-    let writer = Writer::start(conn, config.write_queue, config.acquire_timeout);
+    let commits = Arc::new(Commits::default());
+    let checkpoints = options
+        .clone()
+        .busy_timeout(CHECKPOINT_BUSY)
+        .connect()
+        .await
+        .map_err(IntoCore::into_core)?;
+    let writer = Writer::start(conn, config.write_queue, config.acquire_timeout, commits.clone());
     let readers = Readers::new(
         options
             .pragma("query_only", "on")
             .pragma("cache_size", READER_CACHE),
         Turnstile::new(config.connections, config.acquire_timeout),
     );
+    serve_checkpoints(checkpoints, commits, readers.clone());
     Ok(SqliteFile {
         readers,
         writer,
         _lock: lock,
     })
+}
+
+#[allow(clippy::disallowed_methods, reason = "the task ends with the writer, which ends with the store")]
+fn serve_checkpoints(conn: SqliteConnection, commits: Arc<Commits>, readers: Readers) {
+    tokio::spawn(checkpoint::serve(conn, commits, readers));
 }
 
 fn take_lock(path: &Path) -> Result<File> {
@@ -97,6 +124,16 @@ fn take_lock(path: &Path) -> Result<File> {
         )
     })?;
     Ok(file)
+}
+
+/// Pages of the file, and those of them that hold nothing.
+pub(crate) async fn pages(conn: &mut SqliteConnection) -> Result<(u64, u64)> {
+    let row = sqlx::query(sql::PAGES)
+        .fetch_one(conn)
+        .await
+        .map_err(IntoCore::into_core)?;
+    let number = |at: usize| row.try_get::<i64, _>(at).map_err(IntoCore::into_core);
+    Ok((number(0)?.unsigned_abs(), number(1)?.unsigned_abs()))
 }
 
 async fn check_version(conn: &mut SqliteConnection) -> Result<()> {

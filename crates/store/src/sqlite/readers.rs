@@ -5,7 +5,11 @@ use crate::turnstile::{Pass, Turnstile};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::sync::{Arc, Mutex};
-use synapscale_core::{Error, Result, TenantId};
+use std::time::Duration;
+use synapscale_core::{Error, Result, SYSTEM_TENANT, TenantId};
+
+/// Pause before a pass is asked for again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The lender.
 #[derive(Clone)]
@@ -55,6 +59,19 @@ impl Readers {
             home: self.0.clone(),
             _pass: pass,
         })
+    }
+
+    /// Waits until nobody reads; until what this answers is dropped, whoever wants to waits.
+    pub async fn hold_all(&self) -> Vec<Pass> {
+        let mut held = Vec::new();
+        while held.len() < self.0.turnstile.passes() {
+            match self.0.turnstile.pass(SYSTEM_TENANT).await {
+                Ok(pass) => held.push(pass),
+                // Many wait, or the end is near.
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        held
     }
 
     /// Refuses further lending and waits for the lent ones.

@@ -5,6 +5,7 @@
 //! when nobody else waits, or the group is full or old, the task commits once and acknowledges every member. A caller
 //! that fails or goes away is rolled back to its savepoint before the next one starts.
 
+use super::checkpoint::Commits;
 use crate::dialect::sqlite as sql;
 use crate::errors::IntoCore;
 use crate::lanes::{Lanes, Refused};
@@ -57,9 +58,9 @@ impl Writer {
         clippy::disallowed_methods,
         reason = "the task ends with its queue: dropping the store drains it"
     )]
-    pub fn start(conn: SqliteConnection, queue: usize, timeout: Duration) -> Self {
+    pub fn start(conn: SqliteConnection, queue: usize, timeout: Duration, commits: Arc<Commits>) -> Self {
         let lanes = Arc::new(Lanes::new(queue));
-        tokio::spawn(serve(conn, lanes.clone()));
+        tokio::spawn(serve(conn, lanes.clone(), commits));
         Writer {
             queue: Arc::new(Queue(lanes)),
             timeout,
@@ -137,12 +138,14 @@ impl Ticket {
     }
 }
 
-async fn serve(conn: SqliteConnection, queue: Arc<Lanes<Request>>) {
+async fn serve(conn: SqliteConnection, queue: Arc<Lanes<Request>>, commits: Arc<Commits>) {
     let mut conn = Some(conn);
     while let Some(first) = queue.next().await {
         let Some(held) = conn.take() else { break };
         conn = group(held, first, &queue).await;
+        commits.note();
     }
+    commits.end();
     // Without its connection nobody is served any more.
     queue.close();
     while queue.try_next().is_some() {}
@@ -177,7 +180,12 @@ async fn group(
         if keep {
             members.push(request.ack);
         }
-        if let Err(error) = sql::run(&mut conn, sql::end_member(keep, waiting.is_none())).await {
+        let ending = Instant::now();
+        let ended = sql::run(&mut conn, sql::end_member(keep, waiting.is_none())).await;
+        if waiting.is_none() {
+            histogram!("synapscale_sqlite_commit_seconds").record(ending.elapsed().as_secs_f64());
+        }
+        if let Err(error) = ended {
             failed = Some(error.into_core());
             if let Some(waiting) = waiting {
                 let _ = waiting.ack.send(failed.clone().map_or(Ok(()), Err));
@@ -190,6 +198,7 @@ async fn group(
         // Fails if SQLite rolled back by itself, as it does when the disk is full.
         let _ = sql::run(&mut conn, sql::ROLLBACK).await;
     }
+    gauge!("synapscale_sqlite_writes_waiting").set(queue.waiting() as f64);
     histogram!("synapscale_sqlite_group_members").record(members.len() as f64);
     histogram!("synapscale_sqlite_group_seconds").record(opened.elapsed().as_secs_f64());
     counter!("synapscale_sqlite_commits_total").increment(u64::from(failed.is_none()));

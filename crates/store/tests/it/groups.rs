@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synapscale_core::{Ctx, Error, NewEvent, Result, new_id};
-use synapscale_store::events::{Consumer, Consumers, Event, EventFilter, Group, MAX_ATTEMPTS, Turn};
+use synapscale_store::events::{ABANDONED, Consumer, Consumers, Event, EventFilter, Group, MAX_ATTEMPTS, Turn};
 use synapscale_store::{Redis, Relay, Store, Tx};
 use synapscale_testkit::{TestDb, redis_url};
 use tokio::sync::Notify;
@@ -27,6 +27,25 @@ mod group {
         #[sea_orm(primary_key, auto_increment = false)]
         pub name: String,
         pub lease_until: Option<DateTimeUtc>,
+        pub seen_at: Option<DateTimeUtc>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The dead letters' table, to make them old.
+mod letter {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "dead_letters")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub queued_at: Option<DateTimeUtc>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -107,12 +126,22 @@ impl Rig {
 
     /// The group's holder is gone without a word, and its lease has run out.
     pub async fn expire(&self, name: &'static str) {
+        self.gone_for(name, chrono::Duration::hours(1)).await;
+    }
+
+    /// Nobody has held the group for so long that nothing waits for it any more.
+    pub async fn abandon(&self, name: &'static str) {
+        self.gone_for(name, ABANDONED + chrono::Duration::hours(1)).await;
+    }
+
+    async fn gone_for(&self, name: &'static str, age: chrono::Duration) {
         let ctx = Ctx::system(self.store.clock().clone());
         let expired = self.store.write(&ctx, |tx| async move {
-            let past = tx.ctx().clock().now() - chrono::Duration::hours(1);
+            let past = tx.ctx().clock().now() - age;
             let update = tx
                 .update_as_system::<group::Entity>()?
                 .col_expr(group::Column::LeaseUntil, Expr::val(past))
+                .col_expr(group::Column::SeenAt, Expr::val(past))
                 .filter(group::Column::Name.eq(name));
             tx.run_update(update).await
         });
@@ -163,7 +192,12 @@ impl Recorder {
         self.faults.lock().expect("a lock").insert(number, Fault::Fails);
     }
 
-    fn mend(&self) {
+    /// From now on the event of that number hangs.
+    pub fn hang(&self, number: i64) {
+        self.faults.lock().expect("a lock").insert(number, Fault::Hangs);
+    }
+
+    pub fn mend(&self) {
         self.faults.lock().expect("a lock").clear();
     }
 
@@ -420,7 +454,82 @@ log_test! {
         let dropped = rig.store.write(&ctx, |tx| async move { tx.drop_dead_letters(&[second]).await });
         dropped.await.expect("dropped");
         assert!(letters(ctx.clone()).await.is_empty());
+        let gone = rig.store.write(&ctx, |tx| async move { tx.replay_dead_letters(&[second]).await }).await.expect_err("dropped");
+        assert_eq!((gone.code(), gone.fields()[0].pointer.as_str()), ("not_found", "/ids/0"));
         assert_eq!(texts(&rig.store, &ctx).await, ["poison 0", "poison 1", "poison 3"]);
+    }
+
+    async fn a_letter_dropped_while_its_replay_waits_is_never_handled(db: TestDb, via: Via) {
+        let rig = Rig::over(db, via).await;
+        let ctx = somebody();
+        for number in 0..2 {
+            tell(&rig.store, &ctx, number).await;
+        }
+        let recorder = Recorder::new("dropped", &[(0, Fault::Fails), (1, Fault::Fails)]);
+        let letters = || async { rig.store.read(&ctx, |tx| async move { tx.dead_letters(Some("dropped"), None, 10).await }).await.expect("letters") };
+        for _ in 0..500 {
+            rig.turn(&group_of(&recorder)).await.expect("a turn");
+            if letters().await.len() == 2 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let (first, second) = (letters().await[1].id, letters().await[0].id);
+        rig.store.write(&ctx, |tx| async move { tx.replay_dead_letters(&[first, second]).await }).await.expect("queued");
+        assert!(letters().await.iter().all(|letter| letter.queued && letter.queued_until > Some(letter.at)));
+        // The first one's replay hangs; meanwhile the second, which the same turn has read already, is dropped.
+        recorder.hang(0);
+        let group = group_of(&recorder);
+        let turn = rig.turn(&group);
+        let drop_it = async {
+            recorder.hangs.notified().await;
+            // On SQLite the hanging one has the writer until its time is over.
+            rig.store.write(&ctx, |tx| async move { tx.drop_dead_letters(&[second]).await }).await.expect("dropped");
+            recorder.mend();
+        };
+        let (turned, ()) = futures::join!(turn, drop_it);
+        turned.expect("a turn");
+        rig.turn(&group).await.expect("a turn");
+        assert_eq!(recorder.numbers(), Vec::<i64>::new());
+        assert_eq!(letters().await.len(), 1);
+    }
+
+    async fn replays_end_with_their_group_and_after_a_day(db: TestDb, via: Via) {
+        let rig = Rig::over(db, via).await;
+        let ctx = somebody();
+        tell(&rig.store, &ctx, 0).await;
+        let recorder = Recorder::new("ends", &[(0, Fault::Fails)]);
+        let letters = || async { rig.store.read(&ctx, |tx| async move { tx.dead_letters(Some("ends"), None, 10).await }).await.expect("letters") };
+        for _ in 0..500 {
+            rig.turn(&group_of(&recorder)).await.expect("a turn");
+            if letters().await.len() == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let id = letters().await[0].id;
+        let replay = || rig.store.write(&ctx, move |tx| async move { tx.replay_dead_letters(&[id]).await });
+        replay().await.expect("queued");
+        recorder.mend();
+        let past = Ctx::system(rig.store.clock().clone());
+        let aged = rig.store.write(&past, |tx| async move {
+            let past = tx.ctx().clock().now() - chrono::Duration::hours(25);
+            let update = tx.update_as_system::<letter::Entity>()?.col_expr(letter::Column::QueuedAt, Expr::val(past));
+            tx.run_update(update).await
+        });
+        assert_eq!(aged.await.expect("aged"), 1);
+        rig.turn(&group_of(&recorder)).await.expect("a turn");
+        let left = letters().await;
+        assert!(!left[0].queued && left[0].error.starts_with("replay_expired") && left[0].attempts == MAX_ATTEMPTS, "{left:?}");
+        assert_eq!(recorder.numbers(), Vec::<i64>::new());
+        rig.abandon("ends").await;
+        assert_eq!(replay().await.expect_err("nobody there").code(), "consumer_gone");
+        let groups = rig.store.read(&ctx, |tx| async move { tx.consumer_groups().await }).await.expect("groups");
+        assert!(groups.iter().any(|group| group.name == "ends" && group.abandoned));
+        // Whoever comes back is no longer abandoned.
+        rig.turn(&group_of(&recorder)).await.expect("a turn");
+        replay().await.expect("queued");
+        rig.until(&recorder, 1).await;
     }
 
     async fn a_running_group_is_handed_over_at_once(db: TestDb, via: Via) {

@@ -1,5 +1,6 @@
 //! The store on both databases.
 
+mod archive;
 mod cache;
 mod chain;
 mod direct;
@@ -13,6 +14,7 @@ mod streams;
 mod tail;
 mod tenancy;
 mod transactions;
+mod upkeep;
 
 use sea_orm::entity::prelude::*;
 use synapscale_core::{Actor, Channel, Clock, Ctx, Grants, Origin, PermissionSet, TenantId, new_id};
@@ -62,7 +64,11 @@ impl SoftDelete for note::Entity {
 }
 
 pub fn migrations() -> Migrations {
-    Migrations::new([Migration::new("test_0001_notes").create(
+    Migrations::new([note_migration()])
+}
+
+pub fn note_migration() -> Migration {
+    Migration::new("test_0001_notes").create(
         Table::tenant(
             "notes",
             [
@@ -74,7 +80,7 @@ pub fn migrations() -> Migrations {
             ],
         )
         .index("notes_by_text", &["text"]),
-    )])
+    )
 }
 
 pub fn entities() -> Vec<EntitySpec> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::time::Duration;
 use synapscale_core::{Ctx, EventPayload, NewEvent, new_id};
 use synapscale_store::events::EventFilter;
-use synapscale_store::{Redis, Scoped, Store};
+use synapscale_store::{Redis, Relay, Scoped, Store};
 use synapscale_testkit::{Proxy, db_test, redis_url};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -212,6 +212,77 @@ db_test! {
         let last = logged(&rig.store).await.pop().expect("an event");
         until(&stream, "our events only", |entries| entries.last().is_some_and(|entry| entry.1 == last)).await;
         assert_eq!(recorder.numbers(), [0, 1, 2, 3, 4]);
+    }
+
+    async fn events_of_a_past_that_was_undone_are_not_handled(db: TestDb) {
+        let mut rig = Rig::over(db, Via::Redis).await;
+        let ctx = somebody();
+        let stream = stream_of(&rig.store).await;
+        let recorder = Recorder::new("undone", &[]);
+        rig.turn(&group_of(&recorder)).await.expect("a turn");
+        for number in 0..3 {
+            tell(&rig.store, &ctx, number).await;
+        }
+        rig.until(&recorder, 3).await;
+        let last = logged(&rig.store).await.pop().expect("an event");
+        until(&stream, "the last event", |entries| entries.last().is_some_and(|entry| entry.1 == last)).await;
+        rig.stop_relay().await;
+        // What was written after the copy that the database was restored from: Redis has it, and the log has not.
+        let mut redis = connect().await;
+        let raw: Vec<(String, Vec<String>)> = redis::cmd("XREVRANGE")
+            .arg(&[&stream, "+", "-", "COUNT", "1"])
+            .query_async(&mut redis)
+            .await
+            .expect("entries");
+        let (last, fields) = raw.into_iter().next().expect("the last entry");
+        let mut wire: serde_json::Value = serde_json::from_str(&fields[1]).expect("JSON");
+        wire["event"]["id"] = new_id().to_string().into();
+        wire["event"]["data"]["number"] = 99.into();
+        let (first, second) = last.split_once('-').expect("two numbers");
+        let next = format!("{first}-{}", second.parse::<i64>().expect("a number") + 1);
+        let _: String = redis::cmd("XADD")
+            .arg(&[&stream, &next, "event", &wire.to_string(), "after", &last])
+            .query_async(&mut redis)
+            .await
+            .expect("an entry");
+        rig.expire("undone").await;
+        let heir = Rig::with(rig.store.clone());
+        for _ in 0..10 {
+            heir.turn(&group_of(&recorder)).await.expect("a turn");
+        }
+        assert_eq!(recorder.numbers(), [0, 1, 2]);
+        for number in 3..6 {
+            tell(&heir.store, &ctx, number).await;
+        }
+        heir.until(&recorder, 6).await;
+        assert_eq!(recorder.numbers(), [0, 1, 2, 3, 4, 5]);
+        let last = logged(&heir.store).await.pop().expect("an event");
+        until(&stream, "the log again", |entries| entries.last().is_some_and(|entry| entry.1 == last)).await;
+    }
+
+    async fn a_group_that_nobody_reads_does_not_keep_the_stream_for_ever(db: TestDb) {
+        let store = open(db).await;
+        store.attach_redis(Redis::new(&redis_url()).expect("a URL"));
+        let stream = stream_of(&store).await;
+        hold(&stream).await;
+        let relay = Relay::start_with(&store, Duration::from_secs(3)).expect("a relay");
+        let (rig, ctx) = (Rig::with(store), somebody());
+        let recorder = Recorder::new("reads", &[]);
+        for number in 0..10 {
+            tell(&rig.store, &ctx, number).await;
+        }
+        rig.until(&recorder, 10).await;
+        until(&stream, "its last entry alone", |entries| entries.len() == 1).await;
+        let groups: Vec<std::collections::HashMap<String, redis::Value>> = redis::cmd("XINFO")
+            .arg(&["GROUPS", &stream])
+            .query_async(&mut connect().await)
+            .await
+            .expect("groups");
+        assert!(groups.len() <= 1, "{groups:?}");
+        tell(&rig.store, &ctx, 10).await;
+        rig.until(&recorder, 11).await;
+        assert_eq!(recorder.numbers(), (0..11).collect::<Vec<_>>());
+        relay.expect("Redis").stop().await;
     }
 
     async fn redis_cut_off_slows_and_loses_nothing(db: TestDb) {

@@ -43,6 +43,8 @@ export class LiveStream {
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
   #stopped = true;
   #greetedNow = false;
+  /** Events have left the log before they were heard: once the stream stands again, everything is loaded anew. */
+  #missed = false;
   /** The runs whose chunks are wanted, and by how many. */
   readonly #watched = new Map<string, number>();
 
@@ -109,6 +111,11 @@ export class LiveStream {
     socket.onmessage = (message) => {
       const frame = read(message.data);
       if (!frame) return;
+      if (frame.type === "replay_gap") {
+        this.#cursor = undefined;
+        this.#missed = true;
+        return;
+      }
       if (!greeted) {
         greeted = true;
         this.#greeted();
@@ -128,6 +135,10 @@ export class LiveStream {
     this.#refusals = 0;
     this.#greetedNow = true;
     this.#hooks.state("live");
+    if (this.#missed) {
+      this.#missed = false;
+      this.#hooks.lost();
+    }
     for (const run of this.#watched.keys()) this.#ask("watch", run);
   }
 
