@@ -305,6 +305,7 @@ impl Engine {
             .await?;
         let mut origin = ctx.origin().clone();
         origin.run = Some(head.id);
+        origin.private_to = head.private_to;
         origin.channel = Channel::Run;
         Ok(ctx.with_origin(origin).with_correlation(head.correlation))
     }

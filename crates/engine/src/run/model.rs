@@ -105,7 +105,8 @@ pub struct NewRun {
     pub priority: i64,
     /// The request or story it belongs to; the run's own id if none.
     pub correlation: Option<Uuid>,
-    /// What it is private to, such as a conversation: only who sees that sees the run.
+    /// What it is private to, such as a conversation: only who sees that sees the run. What the run is private to whose step
+    /// makes this call, unless given.
     pub private_to: Option<Uuid>,
     /// The step that waits for it, if one does.
     pub parent: Option<Parent>,

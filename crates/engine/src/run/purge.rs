@@ -2,9 +2,11 @@
 
 use crate::engine::Engine;
 use crate::run::entity::{approval, journal, run, signal};
+use crate::run::model::RunStatus;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use synapscale_core::{Ctx, Result, TenantId};
+use synapscale_store::orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{BlobRef, Scoped, Tx};
 use uuid::Uuid;
@@ -46,6 +48,7 @@ async fn old(tx: &Tx, before: DateTime<Utc>) -> Result<Vec<(TenantId, Uuid)>> {
     let rows = tx
         .find_as_system::<run::Entity>()?
         .filter(run::Column::FinishedAt.lt(before))
+        .filter(Expr::exists(unfinished_parent()).not())
         .order_by_asc(run::Column::FinishedAt)
         .limit(MOST)
         .rows(tx)
@@ -54,6 +57,22 @@ async fn old(tx: &Tx, before: DateTime<Utc>) -> Result<Vec<(TenantId, Uuid)>> {
         .into_iter()
         .map(|row| (TenantId(row.tenant_id), row.id))
         .collect())
+}
+
+/// The run that started this one and has not ended: a paused one has yet to hear what its child came to. One that has ended
+/// stays so, and nothing more has to be looked at when the child goes.
+fn unfinished_parent() -> SelectStatement {
+    let parent = Alias::new("parent");
+    let of = |column: run::Column| Expr::col((parent.clone(), column));
+    let over = [RunStatus::Succeeded, RunStatus::Failed, RunStatus::Cancelled];
+    let mut select = Query::select();
+    select
+        .expr(Expr::val(1))
+        .from_as(run::Entity, parent.clone())
+        .and_where(of(run::Column::TenantId).equals((run::Entity, run::Column::TenantId)))
+        .and_where(of(run::Column::Id).equals((run::Entity, run::Column::ParentRunId)))
+        .and_where(of(run::Column::Status).is_not_in(over.map(RunStatus::as_str)));
+    select
 }
 
 async fn remove(tx: &Tx, id: Uuid, before: DateTime<Utc>) -> Result<u64> {

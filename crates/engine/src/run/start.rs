@@ -65,7 +65,8 @@ impl Engine {
             on_behalf_of: new.on_behalf_of,
             priority: new.priority,
             correlation: new.correlation.unwrap_or(id),
-            private_to: new.private_to,
+            // What a private run starts, by whatever operation, is as private as it is itself.
+            private_to: new.private_to.or(tx.ctx().origin().private_to),
             parent: new.parent,
             depth,
             created_at: tx.ctx().clock().now(),

@@ -94,6 +94,10 @@ fn given(state: &RunState, node: usize, step: &StepView, rows: &[Row]) -> Option
 fn tries<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<TryView> {
     let mut tries: Vec<TryView> = Vec::new();
     for row in rows {
+        // It says that there will be a try, and is none.
+        if matches!(row.what, What::Resumed) {
+            continue;
+        }
         // A node's try that was finished within one burst has one row only.
         if tries.last().is_none_or(|last| last.attempt != row.attempt) {
             tries.push(TryView {

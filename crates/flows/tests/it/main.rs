@@ -1,6 +1,7 @@
 //! Workflows as this domain and the engine run them, on both databases.
 
 mod cycles;
+mod faults;
 mod foreach;
 mod nested;
 mod rig;
