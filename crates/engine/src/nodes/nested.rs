@@ -3,7 +3,6 @@
 
 use crate::graph::{Fault, KindInfo, NodeClass, PortSpec};
 use crate::nodes::MOST_MERGED;
-use crate::run::journal;
 use crate::run::state::error_value;
 use crate::unfold::{Act, Child, ChildCall, ChildRun, Children, Outcome, Unfold, Unfolding, Wish};
 use serde::Deserialize;
@@ -149,7 +148,7 @@ static FOREACH: LazyLock<Value> = LazyLock::new(|| {
         "type": "object",
         "properties": {
             "items": {
-                "description": "The list to work through, 1,000 items at most.",
+                "description": "The list to work through, 1,000 items at most. What they come to is 8 MiB at most together; else the step fails with `too_large`.",
                 "type": "array", "maxItems": MAX_ITEMS,
             },
             "workflow": {
@@ -207,6 +206,9 @@ impl Unfold for ForEachNode {
         {
             let message = format!("Item {index} failed: {}", error.message());
             return Err(Error::new(error.kind(), error.code().to_owned(), message));
+        }
+        if step.weight > MOST_MERGED {
+            return Err(Error::too_large("list of results", "8 MiB"));
         }
         // Items begin in order, so the first ones without an outcome are those under way and the next to begin.
         let most = config
@@ -305,7 +307,6 @@ fn child(config: &ForEachConfig, step: &Unfolding<'_>, item: &Value, index: usiz
 /// The outputs in the items' order, null for those that failed, and the failures.
 fn output(config: &ForEachConfig, step: &Unfolding<'_>) -> Result<Value> {
     let (mut results, mut errors) = (Vec::new(), Vec::new());
-    let mut left = Some(MOST_MERGED);
     for index in 0..config.items.len() {
         let outcome = step.children.get(&name(index)).map(|outcome| &outcome.result);
         let result = match outcome {
@@ -316,10 +317,6 @@ fn output(config: &ForEachConfig, step: &Unfolding<'_>) -> Result<Value> {
             }
             None => return Err(Error::internal("an item has no outcome")),
         };
-        left = left.and_then(|left| journal::left_of(&result, left));
-        if left.is_none() {
-            return Err(Error::too_large("list of results", "8 MiB"));
-        }
         results.push(result);
     }
     let (total, failed) = (results.len(), errors.len());

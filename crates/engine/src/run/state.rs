@@ -1,7 +1,8 @@
 //! A run in memory: a fold over its journal. Live execution and replay go through the same [`RunState::fold`], so what a
 //! worker resumes is what another one left.
 
-use crate::graph::{CompiledGraph, Frontier, Settled, StepKey, Transition};
+use crate::graph::{CompiledGraph, Frontier, NodeState, Settled, StepKey, Transition};
+use crate::run::journal;
 use crate::run::model::{Parent, Response, RunStatus, WorkflowRef};
 use crate::unfold::{Child, Children, Outcome};
 use chrono::{DateTime, Utc};
@@ -9,7 +10,11 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use synapscale_core::{Actor, Error, Result, TenantId};
+use synapscale_store::Tx;
 use uuid::Uuid;
+
+/// Most that the outputs of a run's nodes and children come to which it may still look at, in bytes of JSON.
+pub(crate) const MAX_HELD: usize = 64 * 1024 * 1024;
 
 /// What never changes while a run lives.
 #[derive(Clone, Debug)]
@@ -40,6 +45,8 @@ pub(crate) struct Row {
     pub at: DateTime<Utc>,
     /// For a child of an unfolding step: the call, as people are shown it.
     pub call: Option<Arc<Value>>,
+    /// Whether its output is only the name of the blob that holds it.
+    pub away: bool,
 }
 
 /// What a row tells.
@@ -117,6 +124,10 @@ pub(crate) struct RunState {
     pub children: HashMap<StepKey, Arc<Children>>,
     /// Calls of children under way, as their nodes wanted them; found again by asking the node.
     pub wanted: HashMap<StepKey, Arc<Child>>,
+    /// What of outputs and children is only the name of a blob, a node's output under its first round.
+    pub away: HashSet<StepKey>,
+    /// How long each of them is as JSON, in bytes.
+    pub weights: HashMap<StepKey, usize>,
     /// Tries that were made before the run was resumed: they do not count.
     pub forgiven: HashMap<StepKey, i64>,
     /// Journalled in this burst, not yet launched.
@@ -147,6 +158,8 @@ impl RunState {
             begun: HashMap::new(),
             children: HashMap::new(),
             wanted: HashMap::new(),
+            away: HashSet::new(),
+            weights: HashMap::new(),
             failed_node: None,
             forgiven: HashMap::new(),
             launch: Vec::new(),
@@ -185,6 +198,10 @@ impl RunState {
         self.forgiven.retain(|other, _| !is_old(other));
         self.begun.retain(|other, _| !is_old(other));
         self.children.retain(|other, _| !is_old(other));
+        // What nodes put out stays until the next round's takes its place.
+        let is_gone = |other: &StepKey| is_old(other) && other.child_name().is_some();
+        self.away.retain(|other| !is_gone(other));
+        self.weights.retain(|other, _| !is_gone(other));
     }
 
     /// Journals one thing and takes it in.
@@ -207,6 +224,7 @@ impl RunState {
             what,
             at,
             call,
+            away: false,
         };
         self.fold(&row);
         self.fresh.push(row);
@@ -228,6 +246,7 @@ impl RunState {
                 self.in_flight.insert(key);
             }
             What::Completed { port, output } if key.child_name().is_some() => {
+                self.weigh(key.clone(), output, row.away);
                 self.settle_child(key, port.clone(), Ok(output.clone()), row.at);
             }
             What::Failed {
@@ -238,6 +257,7 @@ impl RunState {
             }
             What::Completed { port, output } => {
                 self.leave_children(&key);
+                self.weigh(StepKey::root(key.node), output, row.away);
                 self.outputs.insert(key.node, output.clone());
                 let moved = self
                     .frontier
@@ -276,6 +296,78 @@ impl RunState {
                 why: Why::Run(*run),
             }),
         }
+    }
+
+    fn weigh(&mut self, key: StepKey, output: &Value, away: bool) {
+        self.weights.insert(key.clone(), journal::weight(output, away));
+        match away {
+            true => self.away.insert(key),
+            false => self.away.remove(&key),
+        };
+    }
+
+    /// Fails once the outputs that the run holds are longer together than one may hold.
+    pub fn check_weight(&self) -> Result<()> {
+        let sum = self.weights.values().fold(0, |sum: usize, weight| sum.saturating_add(*weight));
+        match sum > MAX_HELD {
+            true => Err(Error::too_large("sum of a run's outputs", "64 MiB")),
+            false => Ok(()),
+        }
+    }
+
+    /// How long the outputs of a step's children are together, in bytes of JSON.
+    pub fn weight_of_children(&self, key: &StepKey) -> usize {
+        let is_child = |other: &StepKey| other.node == key.node && other.parent().as_ref() == Some(key);
+        let weights = self.weights.iter().filter(|(other, _)| is_child(other));
+        weights.fold(0, |sum: usize, (_, weight)| sum.saturating_add(*weight))
+    }
+
+    /// Whether taking this row in looks at outputs: a failure tells its branch what the step was given.
+    pub fn looks_at_outputs(&self, row: &Row) -> bool {
+        let fails = matches!(row.what, What::Failed { retry_at: None, .. });
+        let branches = |node: &crate::graph::Node| node.on_error == crate::graph::OnError::Branch;
+        fails && self.head.graph.nodes().get(row.key.node).is_some_and(branches)
+    }
+
+    /// Fetches the outputs that are still in their blobs, but for those of children whose step is done.
+    ///
+    /// # Errors
+    /// `too_large` for more than a run may hold.
+    pub async fn bring(&mut self, tx: &Tx) -> Result<()> {
+        let done = |state: &Self, key: &StepKey| {
+            let parent = key.parent();
+            parent.is_some_and(|parent| matches!(state.frontier.state(&parent), Some(NodeState::Done { .. })))
+        };
+        let wanted: Vec<StepKey> = self.away.iter().filter(|key| !done(self, key)).cloned().collect();
+        self.fetch(tx, wanted).await
+    }
+
+    /// As [`RunState::bring`], for the children of a step, done or not.
+    pub async fn bring_children(&mut self, tx: &Tx, key: &StepKey) -> Result<()> {
+        let is_child = |other: &&StepKey| other.parent().as_ref() == Some(key);
+        let wanted: Vec<StepKey> = self.away.iter().filter(is_child).cloned().collect();
+        self.fetch(tx, wanted).await
+    }
+
+    async fn fetch(&mut self, tx: &Tx, wanted: Vec<StepKey>) -> Result<()> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.check_weight()?;
+        for key in wanted {
+            self.away.remove(&key);
+            let Some((parent, name)) = key.parent().zip(key.child_name()) else {
+                if let Some(output) = self.outputs.get_mut(&key.node) {
+                    *output = Arc::new(journal::fetch(tx, (**output).clone()).await?);
+                }
+                continue;
+            };
+            let children = self.children.get_mut(&parent).map(Arc::make_mut);
+            if let Some(Ok(output)) = children.and_then(|all| Some(&mut all.0.get_mut(name)?.result)) {
+                *output = Arc::new(journal::fetch(tx, (**output).clone()).await?);
+            }
+        }
+        Ok(())
     }
 
     /// A child has come to its end: its step looks again at what it wants.
@@ -376,6 +468,9 @@ impl RunState {
     fn failed(&mut self, key: StepKey, error: &Error) {
         use crate::graph::OnError;
         let graph = self.head.graph.clone();
+        let root = StepKey::root(key.node);
+        self.away.remove(&root);
+        self.weights.remove(&root);
         let settled = match graph.node(key.node).on_error {
             OnError::Branch => {
                 // The same whenever the journal is read again: outputs do not change.
@@ -488,18 +583,10 @@ impl RunState {
         &self.head.graph.node(key.node).id
     }
 
-    /// Fails unless every row can be taken in.
-    pub fn replay(&mut self, rows: &[Row]) -> Result<()> {
-        for row in rows {
-            if row.key.node >= self.head.graph.len() {
-                return Err(Error::internal(
-                    "the journal names a node that the graph does not have",
-                ));
-            }
-            self.fold(row);
-            self.next_seq += 1;
-        }
-        Ok(())
+    /// Takes in a row of the journal.
+    pub fn replay(&mut self, row: &Row) {
+        self.fold(row);
+        self.next_seq += 1;
     }
 }
 

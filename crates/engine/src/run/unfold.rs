@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::graph::{NodeClass, StepKey};
 use crate::nodes::{self, StepOutcome};
 use crate::run::burst::{ask, settle_by};
-use crate::run::load::with_rows;
+use crate::run::load::load;
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::{journal, nested, persist};
 use crate::unfold::{Act, Child, ChildAsk, ChildCall, PerItem, Unfolding, Wish, is_child_name};
@@ -39,12 +39,14 @@ impl Engine {
         node: &str,
         look: impl FnOnce(&Unfolding<'_>) -> R,
     ) -> Result<R> {
-        let (state, _) = with_rows(self, tx, run_id).await?;
+        let mut state = load(self, tx, run_id).await?;
         let index = state.head.graph.index(node);
         let index = index.ok_or_else(|| Error::not_found("step"))?;
+        let key = state.frontier.key(index);
+        state.bring_children(tx, &key).await?;
         seen(
             &state,
-            &state.frontier.key(index),
+            &key,
             self.store().clock().now(),
             look,
         )
@@ -85,6 +87,7 @@ fn seen<R>(
         config: &config,
         input: &state.head.input,
         children: state.children.get(key).map_or(&none, |children| children),
+        weight: state.weight_of_children(key),
         per_item: PerItem(&each),
         retry: node.retry.unwrap_or(state.head.graph.retry),
         unknown: node.unknown_outcome,

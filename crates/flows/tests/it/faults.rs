@@ -242,3 +242,47 @@ db_test! {
         assert_eq!(rig.engine.purge_runs().await.expect("purged"), 1);
     }
 }
+
+db_test! {
+    async fn large_outputs_stay_in_their_blobs_until_they_are_needed(db: TestDb) {
+        let rig = Rig::new(db).await;
+        let ctx = rig.person();
+        // Each round waits, so that the run is brought back from its journal.
+        rig.apply(&ctx, "rounds", json!({
+            "start": start(),
+            "head": { "kind": "merge@1", "after": ["start", "more.true"], "join": "any", "with": { "max_iterations": 10 } },
+            "work": { "kind": "set@1", "after": "head", "with": { "text": "{{ input.text }}", "round": "{{ (nodes.work.output?.round ?? 0) + 1 }}" } },
+            "pause": { "kind": "wait@1", "after": "work", "with": { "seconds": 0.02 } },
+            "more": { "kind": "if@1", "after": "pause", "with": { "when": "{{ nodes.work.output.round < 4 }}" } },
+            "end": { "kind": "set@1", "after": "more.false", "with": { "round": "{{ nodes.work.output.round }}", "long": "{{ len(nodes.work.output.text) }}" } },
+        })).await;
+        let done = rig.run(&ctx, "rounds", json!({ "text": "x".repeat(100_000) })).await;
+        assert_eq!(done["output"], json!({ "round": 4, "long": 100_000 }), "{done}");
+        let work = &rig.steps(&ctx, id(&done["id"]), "work").await[0];
+        assert_eq!((&work["path"], work["output"]["text"].as_str().map(str::len)), (&json!("4"), Some(100_000)));
+        let again = rig.call(&ctx, "runs.rerun", json!({ "run_id": done["id"], "from_node": "end" })).await;
+        assert_eq!(rig.ended(&ctx, id(&again["run_id"])).await["output"], done["output"]);
+    }
+
+    async fn what_a_run_may_hold_has_an_end(db: TestDb) {
+        let rig = Rig::new(db).await;
+        let ctx = rig.person();
+        rig.apply(&ctx, "list", json!({
+            "start": start(),
+            "each": { "kind": "foreach@1", "after": "start", "with": {
+                "items": "{{ range(0, 100) }}", "operation": "test.echo", "concurrency": 1, "input": { "value": "{{ input.text }}" },
+            } },
+        })).await;
+        let failed = rig.run(&ctx, "list", json!({ "text": "x".repeat(200_000) })).await;
+        assert_eq!(failed["error"]["code"], "too_large", "{failed}");
+        let begun = rig.steps(&ctx, id(&failed["id"]), "each").await.len();
+        assert!((40..60).contains(&begun), "nothing begins once it is too much: {begun}");
+        let mut nodes = json!({ "start": start() });
+        for node in 0..70 {
+            nodes[format!("n{node}")] = json!({ "kind": "set@1", "after": "start", "with": { "text": "{{ input.text }}" } });
+        }
+        rig.apply(&ctx, "wide", nodes).await;
+        let failed = rig.run(&ctx, "wide", json!({ "text": "x".repeat(1_000_000) })).await;
+        assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!("too_large")), "{}", failed["error"]);
+    }
+}
