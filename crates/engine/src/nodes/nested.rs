@@ -45,12 +45,24 @@ fn read<'a, T: Deserialize<'a>>(value: &'a Value) -> Result<T> {
     T::deserialize(value).map_err(|error| Error::invalid("/with", "type", error.to_string()))
 }
 
-/// An input that is nothing is an empty object, as for a run that is started by hand.
-fn or_empty(input: Value) -> Value {
-    match input {
-        Value::Null => json!({}),
-        input => input,
-    }
+/// A workflow that is run as a child. An input that is nothing is an empty object, as for a run that is started by hand.
+fn run(
+    workflow: String,
+    version: Option<i64>,
+    trigger: Option<String>,
+    input: Value,
+    hours: Option<i64>,
+) -> Act {
+    Act::Run(ChildRun {
+        workflow,
+        version,
+        trigger,
+        input: match input {
+            Value::Null => json!({}),
+            input => input,
+        },
+        hours: hours.unwrap_or(HOURS),
+    })
 }
 
 struct WorkflowNode;
@@ -104,13 +116,13 @@ impl Unfold for WorkflowNode {
             Some(Outcome { result, .. }) => Ok(Wish::Done((*result.clone()?).clone())),
             None => Ok(Wish::Children(vec![Child {
                 name: "run".to_owned(),
-                act: Act::Run(ChildRun {
-                    workflow: config.workflow,
-                    version: config.version,
-                    trigger: config.trigger,
-                    input: or_empty(config.input),
-                    hours: config.deadline_hours.unwrap_or(HOURS),
-                }),
+                act: run(
+                    config.workflow,
+                    config.version,
+                    config.trigger,
+                    config.input,
+                    config.deadline_hours,
+                ),
             }])),
         }
     }
@@ -276,13 +288,16 @@ fn child(config: &ForEachConfig, step: &Unfolding<'_>, item: &Value, index: usiz
         None => item.clone(),
     };
     let act = match (&config.workflow, &config.operation) {
-        (Some(workflow), None) => Act::Run(ChildRun {
-            workflow: workflow.clone(),
-            version: config.version,
-            trigger: config.trigger.clone(),
-            input: or_empty(input),
-            hours: config.deadline_hours.unwrap_or(HOURS),
-        }),
+        (Some(workflow), None) => {
+            let trigger = config.trigger.clone();
+            run(
+                workflow.clone(),
+                config.version,
+                trigger,
+                input,
+                config.deadline_hours,
+            )
+        }
         (None, Some(operation)) => Act::Call(ChildCall {
             operation: operation.clone(),
             input,

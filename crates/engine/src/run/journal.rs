@@ -176,7 +176,12 @@ pub(crate) fn is_away(stowed: &Value) -> bool {
 
 /// How long the JSON text of a value is that was stowed, in bytes.
 pub(crate) fn weight(stowed: &Value, away: bool) -> usize {
-    let size = || stowed.get("size")?.as_u64().and_then(|size| usize::try_from(size).ok());
+    let size = || {
+        stowed
+            .get("size")?
+            .as_u64()
+            .and_then(|size| usize::try_from(size).ok())
+    };
     match away {
         true => size().unwrap_or(0),
         false => left_of(stowed, usize::MAX).map_or(usize::MAX, |left| usize::MAX - left),

@@ -24,12 +24,7 @@ pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<
     Ok((state, rows))
 }
 
-async fn read(
-    engine: &Engine,
-    tx: &Tx,
-    run_id: Uuid,
-    mut seen: impl FnMut(Vec<Row>),
-) -> Result<RunState> {
+async fn read(engine: &Engine, tx: &Tx, run_id: Uuid, mut seen: impl FnMut(Vec<Row>)) -> Result<RunState> {
     let row = tx
         .find::<run::Entity>()
         .filter(run::Column::Id.eq(run_id))

@@ -9,6 +9,7 @@ use crate::run::entity::run;
 use crate::run::events::RunFinished;
 use crate::run::model::{NewRun, Parent, RunStatus, Started};
 use crate::run::state::{RunState, Wait, What, Why};
+use crate::run::unfold::fit_shown;
 use crate::run::{journal, load, persist, signal};
 use crate::unfold::ChildRun;
 use crate::workflows::WantedWorkflow;
@@ -32,8 +33,6 @@ pub(crate) const MAX_HOURS: i64 = 366 * 24;
 const PERMISSION: &str = "workflows:run";
 /// The code of an error inside of the engine: a run that was to be ended as a paused one is none.
 const NOT_PAUSED: &str = "run_not_paused";
-/// Longest input of a child that the journal shows, in bytes of JSON.
-const MAX_SHOWN: usize = 16 * 1024;
 
 /// How far down a chain a run stands that `parent`, or the step of a run that makes this call, starts.
 ///
@@ -157,11 +156,7 @@ async fn prepare(
 
 /// What the journal shows of a child, with its id once it has one.
 fn shown(wanted: &ChildRun) -> impl Fn(Option<Uuid>) -> Arc<Value> + use<> {
-    let (workflow, input) = (wanted.workflow.clone(), wanted.input.clone());
-    let input = match journal::is_larger(&input, MAX_SHOWN) {
-        true => json!({ "$omitted": "over 16 KiB; the run has it" }),
-        false => input,
-    };
+    let (workflow, input) = (wanted.workflow.clone(), fit_shown(&wanted.input));
     move |run| Arc::new(json!({ "workflow": workflow, "run_id": run, "input": input }))
 }
 
@@ -240,11 +235,21 @@ pub(crate) async fn overdue(
     id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let row = tx.find::<run::Entity>().filter(run::Column::Id.eq(id)).row(tx).await?;
+    let row = tx
+        .find::<run::Entity>()
+        .filter(run::Column::Id.eq(id))
+        .row(tx)
+        .await?;
     let outcome = match row {
         Some(row) if RunStatus::parse(&row.status).is_final() => outcome(tx, row).await?,
         _ => {
-            stop(engine, tx, id, "It took longer than the step that started it waits.").await?;
+            stop(
+                engine,
+                tx,
+                id,
+                "It took longer than the step that started it waits.",
+            )
+            .await?;
             Err(too_slow())
         }
     };
@@ -316,7 +321,11 @@ pub(crate) async fn end_paused(engine: &Engine, tx: &Tx, id: Uuid) -> Result<boo
 async fn end_paused_in(engine: &Engine, tx: &Tx, id: Uuid) -> Result<()> {
     let not_paused = || Error::conflict(NOT_PAUSED, "The run is not paused.");
     let is_paused = |row: &run::Model| RunStatus::parse(&row.status) == RunStatus::Paused;
-    let row = tx.find::<run::Entity>().filter(run::Column::Id.eq(id)).row(tx).await?;
+    let row = tx
+        .find::<run::Entity>()
+        .filter(run::Column::Id.eq(id))
+        .row(tx)
+        .await?;
     let row = row.filter(is_paused).ok_or_else(not_paused)?;
     match load::load(engine, tx, id).await {
         Ok(state) => stop_all(engine, tx, &state.waits).await?,

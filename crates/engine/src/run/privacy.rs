@@ -107,8 +107,12 @@ pub(crate) fn listed_approvals(ctx: &Ctx) -> Condition {
 /// a workflow for another is that other's.
 fn mine(ctx: &Ctx) -> Condition {
     let Actor { id, .. } = ctx.principal().unwrap_or(ctx.actor());
-    let own = run::Column::BehalfId.is_null().and(run::Column::PrincipalId.eq(id));
+    let own = run::Column::BehalfId
+        .is_null()
+        .and(run::Column::PrincipalId.eq(id));
     // Told apart from null: a negation of it has to be true or false.
-    let for_them = run::Column::BehalfId.is_not_null().and(run::Column::BehalfId.eq(id));
+    let for_them = run::Column::BehalfId
+        .is_not_null()
+        .and(run::Column::BehalfId.eq(id));
     Condition::any().add(own).add(for_them)
 }

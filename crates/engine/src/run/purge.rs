@@ -1,9 +1,9 @@
 //! Old runs leave: journal, blobs, approvals and signals with them. What they told the event log stays there.
 
 use crate::engine::Engine;
-use crate::run::entity::{approval, journal, run, signal};
+use crate::run::entity::{approval, journal, run, signal, start};
 use crate::run::model::RunStatus;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 use synapscale_core::{Ctx, Result, TenantId};
 use synapscale_store::orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
@@ -32,6 +32,9 @@ impl Engine {
             .store()
             .read(&ctx, |tx| async move { old(&tx, before).await })
             .await?;
+        self.store()
+            .write(&ctx, |tx| async move { forget_starts(&tx).await })
+            .await?;
         let mut gone = 0;
         for (tenant, id) in old {
             let own = ctx.system_in(tenant);
@@ -42,6 +45,15 @@ impl Engine {
         }
         Ok(gone)
     }
+}
+
+/// When runs began is of use for as long as the longest time that a rate may name.
+async fn forget_starts(tx: &Tx) -> Result<()> {
+    let old = tx.now().await? - Duration::days(3);
+    let rows = tx
+        .delete_as_system::<start::Entity>()?
+        .filter(start::Column::At.lt(old));
+    tx.run_delete(rows).await.map(drop)
 }
 
 async fn old(tx: &Tx, before: DateTime<Utc>) -> Result<Vec<(TenantId, Uuid)>> {

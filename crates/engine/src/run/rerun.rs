@@ -3,9 +3,10 @@
 
 use crate::engine::Engine;
 use crate::graph::{CompiledGraph, Frontier, NodeState, Settled, StepKey, Transition};
-use crate::run::{journal, load};
+use crate::run::held::MAX_HELD;
 use crate::run::model::{NewRun, Started};
-use crate::run::state::{MAX_HELD, Row, What};
+use crate::run::state::{Row, What};
+use crate::run::{journal, load};
 use crate::workflows::PinnedWorkflow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

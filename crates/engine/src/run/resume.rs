@@ -6,7 +6,7 @@ use crate::run::entity::{queue, run, signal};
 use crate::run::events::RunResumed;
 use crate::run::model::{RunStatus, RunView};
 use crate::run::state::{RunState, What};
-use crate::run::{journal, load};
+use crate::run::{journal, limits, load};
 use serde_json::Value;
 use synapscale_core::{Error, NewEvent, Result};
 use synapscale_store::orm::sea_query::Expr;
@@ -69,6 +69,9 @@ impl Engine {
             lease_until: None,
             crashes: 0,
             signals,
+            awaits: limits::awaits(&state),
+            lane: limits::lane(row.priority),
+            parked: false,
         })
         .await?;
         tx.emit(NewEvent::new("run", run_id, &RunResumed { nodes }));

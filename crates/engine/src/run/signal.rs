@@ -3,12 +3,12 @@
 use crate::engine::{Engine, RUNS};
 use crate::run::burst;
 use crate::run::drive::Arrival;
-use crate::run::entity::{approval, queue, run, signal};
+use crate::run::entity::{approval, queue, run, signal, slot};
 use crate::run::events::ApprovalDecided;
 use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::views;
-use crate::run::{nested, persist};
+use crate::run::{limits, nested, persist};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -137,7 +137,11 @@ pub(crate) async fn leave(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload
             return Ok(false);
         }
     }
-    Err(Error::unavailable("run_unsettled", "The run is paused and resumed at this moment. Try again.").transient())
+    Err(Error::unavailable(
+        "run_unsettled",
+        "The run is paused and resumed at this moment. Try again.",
+    )
+    .transient())
 }
 
 /// Leaves a signal for a run that is queued, at work or waiting, and makes it ready; false when it is not. The counter
@@ -147,6 +151,7 @@ pub(crate) async fn reach(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload
         .update::<queue::Entity>()
         .col_expr(queue::Column::Signals, Expr::col(queue::Column::Signals).add(1))
         .col_expr(queue::Column::ReadyAt, tx.time_in(chrono::Duration::zero()))
+        .col_expr(queue::Column::Parked, Expr::val(false))
         .filter(queue::Column::RunId.eq(run_id));
     if tx.run_update(update).await? != 1 {
         return Ok(false);
@@ -204,6 +209,7 @@ pub(crate) async fn give_back(engine: &Engine, state: &RunState, epoch: i64) -> 
                 return Err(persist::lease_lost());
             }
             tx.wake(RUNS);
+            limits::release(engine, &tx, tx.ctx().tenant());
             Ok(())
         })
         .await
@@ -226,10 +232,11 @@ pub(crate) async fn let_go(engine: &Engine, tenant: TenantId, id: Uuid, epoch: i
                 .filter(queue::Column::RunId.eq(id))
                 .filter(queue::Column::Owner.eq(owner))
                 .filter(queue::Column::LeaseEpoch.eq(epoch));
-            match tx.run_update(update).await? {
-                1 => Ok(()),
-                _ => Err(persist::lease_lost()),
+            if tx.run_update(update).await? != 1 {
+                return Err(persist::lease_lost());
             }
+            limits::release(engine, &tx, tx.ctx().tenant());
+            Ok(())
         })
         .await
 }
@@ -258,6 +265,9 @@ pub(crate) async fn set_aside(
                 if tx.run_delete(gone).await? != 1 {
                     return Err(persist::lease_lost());
                 }
+                // Which limit it was counted by cannot be told: whoever looks at all that wait finds the place.
+                let places = tx.delete::<slot::Entity>().filter(slot::Column::RunId.eq(id));
+                tx.run_delete(places).await?;
                 let update = tx
                     .update::<run::Entity>()
                     .col_expr(run::Column::Status, Expr::val(RunStatus::Paused.as_str()))

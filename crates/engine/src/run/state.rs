@@ -1,20 +1,15 @@
 //! A run in memory: a fold over its journal. Live execution and replay go through the same [`RunState::fold`], so what a
 //! worker resumes is what another one left.
 
-use crate::graph::{CompiledGraph, Frontier, NodeState, Settled, StepKey, Transition};
-use crate::run::journal;
+use crate::graph::{CompiledGraph, Frontier, Settled, StepKey, Transition};
 use crate::run::model::{Parent, Response, RunStatus, WorkflowRef};
 use crate::unfold::{Child, Children, Outcome};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use synapscale_core::{Actor, Error, Result, TenantId};
-use synapscale_store::Tx;
+use synapscale_core::{Actor, Error, TenantId};
 use uuid::Uuid;
-
-/// Most that the outputs of a run's nodes and children come to which it may still look at, in bytes of JSON.
-pub(crate) const MAX_HELD: usize = 64 * 1024 * 1024;
 
 /// What never changes while a run lives.
 #[derive(Clone, Debug)]
@@ -296,78 +291,6 @@ impl RunState {
                 why: Why::Run(*run),
             }),
         }
-    }
-
-    fn weigh(&mut self, key: StepKey, output: &Value, away: bool) {
-        self.weights.insert(key.clone(), journal::weight(output, away));
-        match away {
-            true => self.away.insert(key),
-            false => self.away.remove(&key),
-        };
-    }
-
-    /// Fails once the outputs that the run holds are longer together than one may hold.
-    pub fn check_weight(&self) -> Result<()> {
-        let sum = self.weights.values().fold(0, |sum: usize, weight| sum.saturating_add(*weight));
-        match sum > MAX_HELD {
-            true => Err(Error::too_large("sum of a run's outputs", "64 MiB")),
-            false => Ok(()),
-        }
-    }
-
-    /// How long the outputs of a step's children are together, in bytes of JSON.
-    pub fn weight_of_children(&self, key: &StepKey) -> usize {
-        let is_child = |other: &StepKey| other.node == key.node && other.parent().as_ref() == Some(key);
-        let weights = self.weights.iter().filter(|(other, _)| is_child(other));
-        weights.fold(0, |sum: usize, (_, weight)| sum.saturating_add(*weight))
-    }
-
-    /// Whether taking this row in looks at outputs: a failure tells its branch what the step was given.
-    pub fn looks_at_outputs(&self, row: &Row) -> bool {
-        let fails = matches!(row.what, What::Failed { retry_at: None, .. });
-        let branches = |node: &crate::graph::Node| node.on_error == crate::graph::OnError::Branch;
-        fails && self.head.graph.nodes().get(row.key.node).is_some_and(branches)
-    }
-
-    /// Fetches the outputs that are still in their blobs, but for those of children whose step is done.
-    ///
-    /// # Errors
-    /// `too_large` for more than a run may hold.
-    pub async fn bring(&mut self, tx: &Tx) -> Result<()> {
-        let done = |state: &Self, key: &StepKey| {
-            let parent = key.parent();
-            parent.is_some_and(|parent| matches!(state.frontier.state(&parent), Some(NodeState::Done { .. })))
-        };
-        let wanted: Vec<StepKey> = self.away.iter().filter(|key| !done(self, key)).cloned().collect();
-        self.fetch(tx, wanted).await
-    }
-
-    /// As [`RunState::bring`], for the children of a step, done or not.
-    pub async fn bring_children(&mut self, tx: &Tx, key: &StepKey) -> Result<()> {
-        let is_child = |other: &&StepKey| other.parent().as_ref() == Some(key);
-        let wanted: Vec<StepKey> = self.away.iter().filter(is_child).cloned().collect();
-        self.fetch(tx, wanted).await
-    }
-
-    async fn fetch(&mut self, tx: &Tx, wanted: Vec<StepKey>) -> Result<()> {
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        self.check_weight()?;
-        for key in wanted {
-            self.away.remove(&key);
-            let Some((parent, name)) = key.parent().zip(key.child_name()) else {
-                if let Some(output) = self.outputs.get_mut(&key.node) {
-                    *output = Arc::new(journal::fetch(tx, (**output).clone()).await?);
-                }
-                continue;
-            };
-            let children = self.children.get_mut(&parent).map(Arc::make_mut);
-            if let Some(Ok(output)) = children.and_then(|all| Some(&mut all.0.get_mut(name)?.result)) {
-                *output = Arc::new(journal::fetch(tx, (**output).clone()).await?);
-            }
-        }
-        Ok(())
     }
 
     /// A child has come to its end: its step looks again at what it wants.

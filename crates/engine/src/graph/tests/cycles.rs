@@ -210,11 +210,20 @@ fn no_round_goes_on_past_a_step_that_failed() {
     let mut next = play.done("head:1", "out");
     next.sort();
     assert_eq!(next, ["+a:1", "+more:1"]);
-    let failed = StepKey { node: play.graph.index("a").unwrap(), path: "1".to_owned().into() };
-    assert_eq!(play.frontier.settle(&play.graph, failed.clone(), Settled::Failed), []);
+    let failed = StepKey {
+        node: play.graph.index("a").unwrap(),
+        path: "1".to_owned().into(),
+    };
+    assert_eq!(
+        play.frontier.settle(&play.graph, failed.clone(), Settled::Failed),
+        []
+    );
     // Everything else of the round is over now, and it was to go on: but not past `a`.
     assert_eq!(play.done("more:1", "true"), Vec::<String>::new());
-    assert_eq!(play.frontier.outcome(), Some(Outcome::Failed { node: failed.node }));
+    assert_eq!(
+        play.frontier.outcome(),
+        Some(Outcome::Failed { node: failed.node })
+    );
     play.frontier.retry(&failed);
     assert_eq!(play.done("a:1", "out"), ["+join:1"]);
     assert_eq!(play.done("join:1", "out"), ["+back:1"]);
