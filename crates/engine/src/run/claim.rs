@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use opentelemetry::trace::SpanContext;
 use std::time::Duration;
 use synapscale_core::{Ctx, Result, TenantId};
-use synapscale_store::orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType};
+use synapscale_store::orm::sea_query::{Expr, ExprTrait, Func, LockBehavior, LockType, Query};
 use synapscale_store::orm::{
     ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect, Select, UpdateMany,
 };
@@ -107,23 +107,37 @@ pub(crate) async fn claim(engine: &Engine, mut begin: impl FnMut(Held)) -> Resul
 /// Whether something is due, and how long until something may be.
 async fn look(tx: &Tx, poll: Duration) -> Result<(bool, Duration)> {
     let now = tx.now().await?;
-    let first = tx
-        .find_as_system::<queue::Entity>()?
-        .filter(free())
-        .order_by_asc(queue::Column::ReadyAt)
-        .row(tx)
-        .await?;
     if tx.backend() == Backend::Postgres && lost(tx, now, 1)?.row(tx).await?.is_some() {
         return Ok((true, poll));
     }
-    let Some(first) = first else {
+    let Some(first) = first(tx).await? else {
         return Ok((false, poll));
     };
-    if first.ready_at <= now {
+    if first <= now {
         return Ok((true, poll));
     }
-    let until = (first.ready_at - now).to_std().unwrap_or(poll);
+    let until = (first - now).to_std().unwrap_or(poll);
     Ok((false, until.min(poll)))
+}
+
+/// When the first of all free runs is due: the first of each lane, by one statement.
+async fn first(tx: &Tx) -> Result<Option<DateTime<Utc>>> {
+    let mut select = Query::select();
+    for lane in limits::LANES {
+        let mut first = Query::select();
+        first
+            .expr(Func::min(Expr::col(queue::Column::ReadyAt)))
+            .from(queue::Entity)
+            .cond_where(free())
+            .and_where(queue::Column::Lane.eq(lane));
+        select.expr(Expr::SubQuery(None, Box::new(first.into())));
+    }
+    let rows = tx.query_by(&select, |row| {
+        let lanes = limits::LANES.map(|lane| usize::try_from(lane).unwrap_or_default());
+        let first = |lane: usize| row.try_get_by_index::<Option<DateTime<Utc>>>(lane);
+        lanes.map(first).collect::<std::result::Result<Vec<_>, _>>()
+    });
+    Ok(rows.await?.into_iter().flatten().flatten().min())
 }
 
 /// In nobody's hand, and not parked until somebody gives it a place. In the words of the indexes: SQLite takes a value that

@@ -149,11 +149,10 @@ fn limits() -> Migration {
         .add_column("run_queue", text("awaits").null())
         .add_column("run_queue", integer("lane").default("1"))
         .add_column("run_queue", boolean("parked").default("false"))
-        .add_index(
+        // A planner that has the choice takes it for a lane that is empty, and reads the whole queue.
+        .drop_index(
             "run_queue",
-            Index::new("run_queue_due", &["ready_at"])
-                .across_tenants()
-                .only(free),
+            Index::new("run_queue_ready", &["ready_at"]).across_tenants(),
         )
         .add_index(
             "run_queue",

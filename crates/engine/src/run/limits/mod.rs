@@ -168,7 +168,7 @@ pub(crate) async fn waits_for(
         _ if row.parked => Ok(Some(WaitsFor {
             what: WaitsForWhat::Workspace,
             key: None,
-            max: i64::try_from(engine.config().tenant_running).ok(),
+            max: Some(i64::from(engine.config().tenant_running)),
             ahead: None,
             until: None,
         })),
