@@ -82,9 +82,8 @@ impl Inbound {
             _ => channel,
         };
         Origin {
-            channel,
             ip: self.ip,
-            run: None,
+            ..Origin::of(channel)
         }
     }
 

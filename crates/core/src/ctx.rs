@@ -130,6 +130,8 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// The run and step that made the call, where there is one.
     pub run: Option<Uuid>,
+    /// What that run is private to, such as a conversation: so is whatever it starts.
+    pub private_to: Option<Uuid>,
 }
 
 impl Origin {
@@ -139,6 +141,7 @@ impl Origin {
             channel,
             ip: None,
             run: None,
+            private_to: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::graph::{CompiledGraph, KindCatalog, KindInfo, Problem, compile, pin};
 use crate::nodes::{self, Catalog};
 use crate::outbound::Outbound;
 use crate::run::direct::{Caller, Directs, Runner};
+use crate::run::limits::{self, Freed, Quota};
 use crate::run::live::Live;
 use crate::run::privacy::Privacy;
 use crate::run::{claim, drive, entity, events};
@@ -64,6 +65,11 @@ pub struct EngineConfig {
     pub poll: Duration,
     /// How long runs are kept after their end.
     pub keep_runs: Duration,
+    /// Most runs of one workspace at work at once, over all processes; 0 for as many as there are places. Runs that wait for
+    /// time, people or other runs do not count.
+    pub tenant_running: u32,
+    /// Most runs of one workspace that may be queued; 0 for any number.
+    pub tenant_queued: u32,
 }
 
 impl Default for EngineConfig {
@@ -74,6 +80,8 @@ impl Default for EngineConfig {
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(1),
             keep_runs: Duration::from_secs(90 * 24 * 3600),
+            tenant_running: 0,
+            tenant_queued: 100_000,
         }
     }
 }
@@ -98,6 +106,10 @@ struct Inner {
     /// Runs accepted here, on their way to the worker.
     adopted: mpsc::UnboundedSender<drive::Held>,
     arrivals: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<drive::Held>>>,
+    /// What became free here, on its way to whoever waits for it.
+    freed: mpsc::UnboundedSender<Freed>,
+    told: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<Freed>>>,
+    quota: Quota,
     /// When the worker last looked at the queue, in milliseconds of the Unix epoch.
     heartbeat: AtomicI64,
     /// Who waits here for a run that is a single call.
@@ -155,6 +167,7 @@ impl Engine {
         further: Vec<Arc<dyn Unfold>>,
     ) -> Engine {
         let (adopted, arrivals) = mpsc::unbounded_channel();
+        let (freed, told) = mpsc::unbounded_channel();
         let engine = Engine(Arc::new(Inner {
             slots: Arc::new(Semaphore::new(if config.worker {
                 config.worker_slots
@@ -172,6 +185,9 @@ impl Engine {
             owner: new_id(),
             adopted,
             arrivals: tokio::sync::Mutex::new(Some(arrivals)),
+            freed,
+            told: tokio::sync::Mutex::new(Some(told)),
+            quota: Quota::default(),
             heartbeat: AtomicI64::new(0),
             directs: Directs::default(),
             tasks: TaskTracker::new(),
@@ -305,6 +321,7 @@ impl Engine {
             .await?;
         let mut origin = ctx.origin().clone();
         origin.run = Some(head.id);
+        origin.private_to = head.private_to;
         origin.channel = Channel::Run;
         Ok(ctx.with_origin(origin).with_correlation(head.correlation))
     }
@@ -375,6 +392,21 @@ impl Engine {
         let _ = self.0.adopted.send(held);
     }
 
+    /// Says after the commit what has become free. Without a worker here another process finds it.
+    pub(crate) fn freed(&self, tx: &Tx, freed: Freed) {
+        if self.0.config.worker {
+            let sender = self.0.freed.clone();
+            tx.after_commit(move || {
+                let _ = sender.send(freed);
+            });
+        }
+    }
+
+    /// How many runs workspaces have queued, as far as this process knows.
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.0.quota
+    }
+
     /// Milliseconds since the worker last looked at the queue; none before its first look.
     pub fn worker_age(&self, now_ms: i64) -> Option<i64> {
         let last = self.0.heartbeat.load(Ordering::Relaxed);
@@ -395,6 +427,9 @@ impl Engine {
         let mut arrivals = taken.ok_or_else(|| Error::internal("the worker is already at work"))?;
         claim::recover(self).await?;
         let tasks = self.tasks();
+        if let Some(told) = self.0.told.lock().await.take() {
+            tasks.spawn(limits::keep(self.clone(), told, shutdown.clone()));
+        }
         let mut wake = self.store().watch(RUNS);
         loop {
             self.0

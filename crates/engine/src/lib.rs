@@ -18,7 +18,7 @@ pub use run::job::Job;
 pub use run::live::{Live, Place};
 pub use run::model::{
     ApprovalFilter, ApprovalStatus, ApprovalView, NewRun, Parent, Response, RunFilter, RunStatus, RunView,
-    Started, StepDetail, StepStatus, StepView, TryView, WorkflowRef,
+    Started, StepDetail, StepStatus, StepView, TryView, WaitsFor, WaitsForWhat, WorkflowRef,
 };
 pub use run::privacy::Privacy;
 pub use run::rerun::Rerun;

@@ -50,6 +50,8 @@ pub struct Unfolding<'a> {
     pub input: &'a Value,
     /// What has come of its children.
     pub children: &'a Children,
+    /// How long their outputs are together, in bytes of JSON.
+    pub weight: usize,
     /// What the node's `with` says of each item.
     pub per_item: PerItem<'a>,
     /// How calls are tried again: the node's own policy, else the workflow's.

@@ -205,9 +205,8 @@ mod tests {
 
     fn nobody(ip: &str) -> Ctx {
         let origin = Origin {
-            channel: Channel::Rest,
             ip: Some(ip.parse().expect("address")),
-            run: None,
+            ..Origin::of(Channel::Rest)
         };
         Ctx::anonymous(origin, Clock::system())
     }

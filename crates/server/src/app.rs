@@ -495,6 +495,8 @@ fn engine(
         worker_slots: config.limits.worker_slots,
         lease: config.lease,
         keep_runs: config.keep_runs,
+        tenant_running: config.limits.tenant_running,
+        tenant_queued: config.limits.tenant_queued,
         ..EngineConfig::default()
     };
     let principals = Arc::new(PresentGrants(auth.clone()));

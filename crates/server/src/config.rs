@@ -126,6 +126,10 @@ pub struct Limits {
     pub event_streams: usize,
     /// Runs in memory at once.
     pub worker_slots: usize,
+    /// Runs of one workspace at work at once, over all processes; 0 for as many as there are places.
+    pub tenant_running: u32,
+    /// Runs of one workspace that may be queued; 0 for any number.
+    pub tenant_queued: u32,
     /// Database connections; the store's own number if none.
     pub database_connections: Option<u32>,
     /// Writes that may wait for SQLite's writer; the store's own number if none.
@@ -143,6 +147,8 @@ impl Default for Limits {
             request: Duration::from_secs(30),
             event_streams: 1000,
             worker_slots: 256,
+            tenant_running: 0,
+            tenant_queued: 100_000,
             database_connections: None,
             write_queue: None,
             drain: Duration::from_secs(25),

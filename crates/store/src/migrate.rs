@@ -14,6 +14,7 @@ enum Step {
     AddColumn(&'static str, Box<Column>),
     MayDelete(&'static str),
     AddIndex(&'static str, Box<Index>),
+    DropIndex(&'static str, Box<Index>),
     LogOrder,
 }
 
@@ -57,6 +58,12 @@ impl Migration {
         self
     }
 
+    /// Takes an index of a tenant table away that nothing reads any more; undone by adding it.
+    pub fn drop_index(mut self, table: &'static str, index: Index) -> Self {
+        self.steps.push(Step::DropIndex(table, Box::new(index)));
+        self
+    }
+
     /// Gives the event log indexes in the order in which it is read, which on PostgreSQL is not that of its key.
     pub(crate) fn log_order(mut self) -> Self {
         self.steps.push(Step::LogOrder);
@@ -71,6 +78,7 @@ impl Migration {
                 Step::AddColumn(table, column) => vec![ddl::add_column(backend, table, column)],
                 Step::MayDelete(table) => ddl::may_delete(backend, table, true),
                 Step::AddIndex(table, index) => ddl::add_index(backend, table, index),
+                Step::DropIndex(_, index) => vec![ddl::drop_index(index)],
                 Step::LogOrder => ddl::log_order(backend, true),
             })
             .collect()
@@ -85,6 +93,7 @@ impl Migration {
                 Step::AddColumn(table, column) => vec![ddl::drop_column(table, column.name)],
                 Step::MayDelete(table) => ddl::may_delete(backend, table, false),
                 Step::AddIndex(_, index) => vec![ddl::drop_index(index)],
+                Step::DropIndex(table, index) => ddl::add_index(backend, table, index),
                 Step::LogOrder => ddl::log_order(backend, false),
             })
             .collect()

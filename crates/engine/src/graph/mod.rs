@@ -11,6 +11,7 @@
 
 mod config;
 mod kinds;
+mod limits;
 mod loops;
 mod model;
 mod parse;
@@ -21,6 +22,9 @@ mod tests;
 mod validate;
 
 pub use kinds::{Fault, KindCatalog, KindInfo, NodeClass, PortSpec};
+pub use limits::{
+    ConcurrencyFile, GraphLimits, LimitScope, Limited, LimitsFile, RateFile, WhenEarly, WhenFull,
+};
 pub use loops::{Loop, Loops, MAX_LOOP_DEPTH, MAX_ROUNDS};
 pub use model::{
     After, AfterRetries, CompiledGraph, Edge, GraphFile, Join, KindRef, Node, NodeFile, OnError, RetryFile,

@@ -2,6 +2,7 @@
 
 use super::config;
 use super::kinds::NodeClass;
+use super::limits::{GraphLimits, LimitsFile};
 use super::loops::{Loop, Loops};
 use crate::expr::Template;
 use schemars::JsonSchema;
@@ -39,6 +40,9 @@ pub struct GraphFile {
     /// How failed steps are tried again, unless their node says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryFile>,
+    /// How many runs go on at once, and how often one begins; as many and as often as they come unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsFile>,
     /// A JSON Schema (2020-12) for the input of a run. `$ref` may only name `#/$defs/…` and not lead back to itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
@@ -308,6 +312,8 @@ pub struct CompiledGraph {
     pub execution_timeout_s: u64,
     /// The retry policy of nodes without their own.
     pub retry: RetryPolicy,
+    /// How many runs go on at once, and how often one begins.
+    pub limits: Option<GraphLimits>,
     /// The JSON Schema of a run's input.
     pub input: Option<Value>,
     input_check: Option<CompiledSchema>,
@@ -333,6 +339,7 @@ struct Links {
 pub(super) struct Parts {
     pub file: GraphFile,
     pub retry: RetryPolicy,
+    pub limits: Option<GraphLimits>,
     pub input_check: Option<CompiledSchema>,
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
@@ -346,6 +353,7 @@ impl CompiledGraph {
         let Parts {
             file,
             retry,
+            limits,
             input_check,
             nodes,
             edges,
@@ -377,6 +385,7 @@ impl CompiledGraph {
             description: file.description,
             execution_timeout_s: file.execution_timeout.unwrap_or(DEFAULT_EXECUTION_TIMEOUT_S),
             retry,
+            limits,
             input: file.input,
             input_check,
             by_id: nodes

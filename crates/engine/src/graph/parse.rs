@@ -1,5 +1,6 @@
 //! Reading a file field by field, so that one wrong field hides no other. `serde` would stop at the first.
 
+use super::limits::{self, ConcurrencyFile, LimitsFile, RateFile};
 use super::model::{After, GraphFile, Join, NodeFile, RetryFile};
 use super::{MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, MAX_PROBLEMS};
 use schemars::JsonSchema;
@@ -15,15 +16,18 @@ const MAX_ECHO: usize = 100;
 /// Longest pointer and longest message, in characters.
 const MAX_TEXT: usize = 500;
 
-pub(super) const GRAPH_FIELDS: [&str; 7] = [
+pub(super) const GRAPH_FIELDS: [&str; 8] = [
     "name",
     "title",
     "description",
     "execution_timeout",
     "retry",
+    "limits",
     "input",
     "nodes",
 ];
+const CONCURRENCY_FIELDS: [&str; 4] = ["max", "key", "scope", "when_full"];
+const RATE_FIELDS: [&str; 5] = ["max", "per_seconds", "key", "scope", "when_full"];
 pub(super) const NODE_FIELDS: [&str; 8] = [
     "kind",
     "with",
@@ -107,6 +111,7 @@ pub(super) fn read(file: &Value, problems: &mut Problems) -> Option<GraphFile> {
     let description = top.text("description", 10_000);
     let execution_timeout = top.integer("execution_timeout", 1..=604_800);
     let retry = top.retry();
+    let limits = top.limits();
     let input = top.get("input").cloned();
     let nodes = top.nodes()?;
     Some(GraphFile {
@@ -115,6 +120,7 @@ pub(super) fn read(file: &Value, problems: &mut Problems) -> Option<GraphFile> {
         description,
         execution_timeout,
         retry,
+        limits,
         input,
         nodes,
     })
@@ -303,6 +309,25 @@ impl<'v, 'p> Fields<'v, 'p> {
         })
     }
 
+    fn limits(&mut self) -> Option<LimitsFile> {
+        let value = self.get("limits")?;
+        let at = below(&self.at, "limits");
+        let fields = Fields::open(value, &at, &["concurrency", "rate"], self.problems)?;
+        let (concurrency, rate) = (fields.get("concurrency"), fields.get("rate"));
+        Some(LimitsFile {
+            concurrency: concurrency.and_then(|value| concurrency_limit(value, &at, self.problems)),
+            rate: rate.and_then(|value| rate_limit(value, &at, self.problems)),
+        })
+    }
+
+    /// A whole number that has to be there.
+    fn required_integer(&mut self, name: &str, most: u64) -> Option<u64> {
+        if self.get(name).is_none() {
+            self.wrong(name, "required", format!("`{name}` is required."));
+        }
+        self.integer(name, 1..=most)
+    }
+
     fn nodes(&mut self) -> Option<BTreeMap<String, NodeFile>> {
         let Some(value) = self.get("nodes") else {
             self.wrong("nodes", "required", "`nodes` is required.");
@@ -388,6 +413,32 @@ impl<'v, 'p> Fields<'v, 'p> {
             _ => self.word("join", "all, any, or a number").unwrap_or_default(),
         }
     }
+}
+
+fn concurrency_limit(value: &Value, at: &str, problems: &mut Problems) -> Option<ConcurrencyFile> {
+    let mut fields = Fields::open(value, &below(at, "concurrency"), &CONCURRENCY_FIELDS, problems)?;
+    let max = fields.required_integer("max", limits::MOST);
+    Some(ConcurrencyFile {
+        key: fields.text("key", limits::KEY_CHARS),
+        scope: fields.word("scope", "workflow, workspace").unwrap_or_default(),
+        when_full: fields
+            .word("when_full", "queue, drop, cancel_oldest")
+            .unwrap_or_default(),
+        max: u32::try_from(max?).ok()?,
+    })
+}
+
+fn rate_limit(value: &Value, at: &str, problems: &mut Problems) -> Option<RateFile> {
+    let mut fields = Fields::open(value, &below(at, "rate"), &RATE_FIELDS, problems)?;
+    let max = fields.required_integer("max", limits::MOST);
+    let per_seconds = fields.required_integer("per_seconds", limits::LONGEST_S);
+    Some(RateFile {
+        key: fields.text("key", limits::KEY_CHARS),
+        scope: fields.word("scope", "workflow, workspace").unwrap_or_default(),
+        when_full: fields.word("when_full", "queue, drop").unwrap_or_default(),
+        max: u32::try_from(max?).ok()?,
+        per_seconds: per_seconds?,
+    })
 }
 
 fn node(value: &Value, at: &str, problems: &mut Problems) -> NodeFile {

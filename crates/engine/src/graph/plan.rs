@@ -139,6 +139,13 @@ impl NodeState {
     }
 }
 
+impl NodeState {
+    /// Whether what comes behind it may go on.
+    fn is_over(&self) -> bool {
+        matches!(self, NodeState::Done { .. } | NodeState::Skipped)
+    }
+}
+
 /// How a step came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -195,7 +202,7 @@ pub struct Frontier {
 struct Rounds {
     /// The present round, from 1.
     round: u32,
-    /// Nodes that are not settled in it.
+    /// Nodes that are neither done nor skipped in it.
     open: usize,
     /// The nodes that led back to the entry in this round.
     again: Vec<usize>,
@@ -384,11 +391,6 @@ impl Frontier {
         }
         self.failed.remove(&key.node);
         self.open += 1;
-        for number in self.loops.around(key.node) {
-            if let Some(rounds) = self.rounds.get_mut(number) {
-                rounds.open += 1;
-            }
-        }
         if let Some(state) = self.states.get_mut(key.node) {
             *state = NodeState::Ready;
         }
@@ -409,6 +411,9 @@ impl Frontier {
         };
         if !state.is_settled() {
             self.open -= 1;
+        }
+        // One that failed for good is not over for the rounds around it: nothing may go on past it, and it may be tried again.
+        if !state.is_over() && now.is_over() {
             for number in self.loops.around(node) {
                 if let Some(rounds) = self.rounds.get_mut(number) {
                     rounds.open -= 1;

@@ -6,6 +6,7 @@ mod shape;
 
 use super::config::{self, KindSchemas};
 use super::kinds::{KindCatalog, KindInfo, NodeClass, PortSpec};
+use super::limits;
 use super::model::{
     CompiledGraph, Edge, GraphFile, KindRef, Node, NodeFile, OnError, Parts, RetryFile, RetryPolicy,
 };
@@ -49,6 +50,7 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Option<CompiledGraph> {
     let retry = file.retry.unwrap_or_default().over(&RetryPolicy::default());
+    let limits = limits::compile(file.limits.take(), problems);
     let input_check = file
         .input
         .as_ref()
@@ -68,6 +70,7 @@ pub(super) fn check(
     Some(CompiledGraph::assemble(Parts {
         file,
         retry,
+        limits,
         input_check,
         nodes,
         edges,

@@ -3,7 +3,6 @@
 
 use crate::graph::{Fault, KindInfo, NodeClass, PortSpec};
 use crate::nodes::MOST_MERGED;
-use crate::run::journal;
 use crate::run::state::error_value;
 use crate::unfold::{Act, Child, ChildCall, ChildRun, Children, Outcome, Unfold, Unfolding, Wish};
 use serde::Deserialize;
@@ -46,12 +45,24 @@ fn read<'a, T: Deserialize<'a>>(value: &'a Value) -> Result<T> {
     T::deserialize(value).map_err(|error| Error::invalid("/with", "type", error.to_string()))
 }
 
-/// An input that is nothing is an empty object, as for a run that is started by hand.
-fn or_empty(input: Value) -> Value {
-    match input {
-        Value::Null => json!({}),
-        input => input,
-    }
+/// A workflow that is run as a child. An input that is nothing is an empty object, as for a run that is started by hand.
+fn run(
+    workflow: String,
+    version: Option<i64>,
+    trigger: Option<String>,
+    input: Value,
+    hours: Option<i64>,
+) -> Act {
+    Act::Run(ChildRun {
+        workflow,
+        version,
+        trigger,
+        input: match input {
+            Value::Null => json!({}),
+            input => input,
+        },
+        hours: hours.unwrap_or(HOURS),
+    })
 }
 
 struct WorkflowNode;
@@ -105,13 +116,13 @@ impl Unfold for WorkflowNode {
             Some(Outcome { result, .. }) => Ok(Wish::Done((*result.clone()?).clone())),
             None => Ok(Wish::Children(vec![Child {
                 name: "run".to_owned(),
-                act: Act::Run(ChildRun {
-                    workflow: config.workflow,
-                    version: config.version,
-                    trigger: config.trigger,
-                    input: or_empty(config.input),
-                    hours: config.deadline_hours.unwrap_or(HOURS),
-                }),
+                act: run(
+                    config.workflow,
+                    config.version,
+                    config.trigger,
+                    config.input,
+                    config.deadline_hours,
+                ),
             }])),
         }
     }
@@ -149,7 +160,7 @@ static FOREACH: LazyLock<Value> = LazyLock::new(|| {
         "type": "object",
         "properties": {
             "items": {
-                "description": "The list to work through, 1,000 items at most.",
+                "description": "The list to work through, 1,000 items at most. What they come to is 8 MiB at most together; else the step fails with `too_large`.",
                 "type": "array", "maxItems": MAX_ITEMS,
             },
             "workflow": {
@@ -207,6 +218,9 @@ impl Unfold for ForEachNode {
         {
             let message = format!("Item {index} failed: {}", error.message());
             return Err(Error::new(error.kind(), error.code().to_owned(), message));
+        }
+        if step.weight > MOST_MERGED {
+            return Err(Error::too_large("list of results", "8 MiB"));
         }
         // Items begin in order, so the first ones without an outcome are those under way and the next to begin.
         let most = config
@@ -274,13 +288,16 @@ fn child(config: &ForEachConfig, step: &Unfolding<'_>, item: &Value, index: usiz
         None => item.clone(),
     };
     let act = match (&config.workflow, &config.operation) {
-        (Some(workflow), None) => Act::Run(ChildRun {
-            workflow: workflow.clone(),
-            version: config.version,
-            trigger: config.trigger.clone(),
-            input: or_empty(input),
-            hours: config.deadline_hours.unwrap_or(HOURS),
-        }),
+        (Some(workflow), None) => {
+            let trigger = config.trigger.clone();
+            run(
+                workflow.clone(),
+                config.version,
+                trigger,
+                input,
+                config.deadline_hours,
+            )
+        }
         (None, Some(operation)) => Act::Call(ChildCall {
             operation: operation.clone(),
             input,
@@ -305,7 +322,6 @@ fn child(config: &ForEachConfig, step: &Unfolding<'_>, item: &Value, index: usiz
 /// The outputs in the items' order, null for those that failed, and the failures.
 fn output(config: &ForEachConfig, step: &Unfolding<'_>) -> Result<Value> {
     let (mut results, mut errors) = (Vec::new(), Vec::new());
-    let mut left = Some(MOST_MERGED);
     for index in 0..config.items.len() {
         let outcome = step.children.get(&name(index)).map(|outcome| &outcome.result);
         let result = match outcome {
@@ -316,10 +332,6 @@ fn output(config: &ForEachConfig, step: &Unfolding<'_>) -> Result<Value> {
             }
             None => return Err(Error::internal("an item has no outcome")),
         };
-        left = left.and_then(|left| journal::left_of(&result, left));
-        if left.is_none() {
-            return Err(Error::too_large("list of results", "8 MiB"));
-        }
         results.push(result);
     }
     let (total, failed) = (results.len(), errors.len());

@@ -63,6 +63,7 @@ pub(crate) async fn run(
     state.work_ms += i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     over_time(state);
     too_long(state);
+    too_heavy(state);
     Ok(())
 }
 
@@ -85,6 +86,13 @@ fn too_long(state: &mut RunState) {
     if rows > MAX_ROWS && state.error.is_none() && !state.is_over() {
         let words = "A run has at most 50,000 rows in its journal: two or three for each step and each item of a list.";
         state.error = Some(Error::conflict("too_many_steps", words));
+    }
+}
+
+/// What a run may still look at is in memory while a worker has it.
+fn too_heavy(state: &mut RunState) {
+    if state.error.is_none() && !state.is_over() {
+        state.error = state.check_weight().err();
     }
 }
 

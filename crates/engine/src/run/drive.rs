@@ -5,7 +5,7 @@ use crate::engine::{Engine, RUNS};
 use crate::graph::StepKey;
 use crate::run::model::RunStatus;
 use crate::run::state::{RunState, What};
-use crate::run::{burst, external, persist, signal, spans};
+use crate::run::{burst, external, limits, persist, signal, spans};
 use crate::unfold::Act;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -35,6 +35,8 @@ pub(crate) struct Held {
     pub epoch: i64,
     pub crashes: i64,
     pub slot: OwnedSemaphorePermit,
+    /// Whether it has yet to be admitted.
+    pub awaits: bool,
     /// Told, or dropped, once the first commit is over.
     pub alive: Option<oneshot::Sender<()>>,
     /// The span that started it, if that was here and is exported.
@@ -63,13 +65,14 @@ pub(crate) async fn drive(engine: Engine, held: Held, shutdown: CancellationToke
         epoch,
         crashes,
         slot,
+        awaits,
         alive,
         cause,
     } = held;
     let (run_id, tenant) = (state.head.id, state.head.tenant);
     let _slot = slot;
     let span = spans::held(&state.head, cause);
-    let driven = AssertUnwindSafe(go(&engine, state, epoch, crashes, alive, &shutdown))
+    let driven = AssertUnwindSafe(go(&engine, state, epoch, crashes, awaits, alive, &shutdown))
         .catch_unwind()
         .instrument(span.clone());
     let error = match driven.await {
@@ -113,6 +116,7 @@ async fn go(
     state: RunState,
     epoch: i64,
     crashes: i64,
+    awaits: bool,
     mut alive: Option<oneshot::Sender<()>>,
     shutdown: &CancellationToken,
 ) -> Result<()> {
@@ -129,6 +133,12 @@ async fn go(
         ));
         commit(engine, &state, epoch, &[], false).boxed().await?;
         return Ok(());
+    }
+    if awaits {
+        match limits::admit(engine, &state, epoch).boxed().await? {
+            Some(admitted) => state = admitted,
+            None => return Ok(()),
+        }
     }
     // A call that was journalled before a crash and never came back.
     arrivals.extend(external::interrupted(engine, &state));

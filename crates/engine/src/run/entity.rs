@@ -1,6 +1,6 @@
 //! The engine's rows: graphs, runs, journal, queue, signals, approvals. They never leave this crate.
 
-use synapscale_store::schema::{Index, Table, integer, json, text, timestamp, uuid};
+use synapscale_store::schema::{Index, Table, boolean, integer, json, text, timestamp, uuid};
 use synapscale_store::{EntitySpec, Migration, tenant_entity};
 
 /// Hash partitions of the journal on PostgreSQL.
@@ -63,6 +63,25 @@ tenant_entity!(queue, "run_queue", [run_id: Uuid], {
     lease_until: Option<DateTimeUtc>,
     crashes: i64,
     signals: i64,
+    awaits: Option<String>,
+    lane: i64,
+    parked: bool,
+});
+
+tenant_entity!(slot, "run_slots", [run_id: Uuid], {
+    limit_id: Uuid,
+    key: String,
+    held: bool,
+    most: i64,
+    since: DateTimeUtc,
+    rank: DateTimeUtc,
+    leaving: bool,
+});
+
+tenant_entity!(start, "run_starts", [run_id: Uuid], {
+    limit_id: Uuid,
+    key: String,
+    at: DateTimeUtc,
 });
 
 tenant_entity!(signal, "run_signals", [id: Uuid], {
@@ -118,7 +137,72 @@ pub fn migrations() -> Vec<Migration> {
                 "runs",
                 Index::new("runs_by_end", &["finished_at"]).across_tenants(),
             ),
+        limits(),
     ]
+}
+
+/// Places and beginnings of limited runs, and a queue whose claims see nothing of those that wait for them. Rows that stand
+/// in the queue already are of the usual lane, whatever their priority.
+fn limits() -> Migration {
+    let free = "owner IS NULL AND NOT parked";
+    Migration::new("engine_0005_limits")
+        .add_column("run_queue", text("awaits").null())
+        .add_column("run_queue", integer("lane").default("1"))
+        .add_column("run_queue", boolean("parked").default("false"))
+        // A planner that has the choice takes it for a lane that is empty, and reads the whole queue.
+        .drop_index(
+            "run_queue",
+            Index::new("run_queue_ready", &["ready_at"]).across_tenants(),
+        )
+        .add_index(
+            "run_queue",
+            Index::new("run_queue_lanes", &["lane", "ready_at"])
+                .across_tenants()
+                .only(free),
+        )
+        .add_index(
+            "run_queue",
+            Index::new("run_queue_leases", &["lease_until"])
+                .across_tenants()
+                .only("owner IS NOT NULL"),
+        )
+        .add_index(
+            "run_queue",
+            Index::new("run_queue_parked", &["lane", "ready_at"]).only("parked"),
+        )
+        .create(
+            Table::tenant(
+                "run_slots",
+                [
+                    uuid("run_id"),
+                    uuid("limit_id"),
+                    text("key"),
+                    boolean("held"),
+                    integer("most"),
+                    timestamp("since"),
+                    timestamp("rank"),
+                    boolean("leaving").default("false"),
+                ],
+            )
+            .key(&["run_id"])
+            .seen_by_system()
+            .index("run_slots_by_limit", &["limit_id", "held", "rank"])
+            .index_with(
+                Index::new("run_slots_waiting", &["tenant_id", "limit_id"])
+                    .across_tenants()
+                    .only("NOT held"),
+            ),
+        )
+        .create(
+            Table::tenant(
+                "run_starts",
+                [uuid("run_id"), uuid("limit_id"), text("key"), timestamp("at")],
+            )
+            .key(&["run_id"])
+            .seen_by_system()
+            .index("run_starts_by_limit", &["limit_id", "at"])
+            .index_with(Index::new("run_starts_by_time", &["at"]).across_tenants()),
+        )
 }
 
 fn first() -> Migration {
@@ -254,6 +338,8 @@ pub fn entities() -> Vec<EntitySpec> {
         EntitySpec::of(run::Entity),
         EntitySpec::of(journal::Entity),
         EntitySpec::of(queue::Entity),
+        EntitySpec::of(slot::Entity),
+        EntitySpec::of(start::Entity),
         EntitySpec::of(signal::Entity),
         EntitySpec::of(approval::Entity),
     ]

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use synapscale_core::{Error, Result};
-use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder};
+use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{BLOB_THRESHOLD_BYTES, BlobRef, Scoped, Tx};
 use uuid::Uuid;
+
+/// Rows that are read at once; none is longer than some 80 KiB.
+const PAGE: u64 = 200;
 
 /// What stands in a row's `data`.
 #[derive(Serialize, Deserialize, Default)]
@@ -86,36 +89,42 @@ async fn data(tx: &Tx, row: &Row) -> Result<Value> {
         .map_err(Error::internal)
 }
 
-/// Reads a run's rows in order, blobs and all.
-pub(crate) async fn load(tx: &Tx, run_id: Uuid, graph: &CompiledGraph) -> Result<Vec<Row>> {
-    let models = models(tx, run_id).await?;
-    let mut rows = Vec::with_capacity(models.len());
-    for model in models {
-        rows.push(row(tx, model, graph).await?);
-    }
-    Ok(rows)
-}
-
-async fn models(tx: &Tx, run_id: Uuid) -> Result<Vec<journal::Model>> {
-    tx.find::<journal::Entity>()
+/// The rows behind the place `after`, in order, as many as are read at once, and the place of the last; none at the end.
+/// Outputs that are blobs stay there.
+pub(crate) async fn page(
+    tx: &Tx,
+    run_id: Uuid,
+    graph: &CompiledGraph,
+    after: i64,
+) -> Result<Option<(Vec<Row>, i64)>> {
+    let models = tx
+        .find::<journal::Entity>()
         .filter(journal::Column::RunId.eq(run_id))
+        .filter(journal::Column::Seq.gt(after))
         .order_by_asc(journal::Column::Seq)
+        .limit(PAGE)
         .rows(tx)
-        .await
+        .await?;
+    let Some(last) = models.last().map(|model| model.seq) else {
+        return Ok(None);
+    };
+    let rows = models.into_iter().map(|model| row(model, graph));
+    Ok(Some((rows.collect::<Result<_>>()?, last)))
 }
 
-async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Row> {
+fn row(model: journal::Model, graph: &CompiledGraph) -> Result<Row> {
     let node = graph
         .index(&model.node)
         .ok_or_else(|| Error::internal("the journal names a node that the graph does not have"))?;
     let data: Data = serde_json::from_value(model.data).map_err(Error::internal)?;
     let call = data.call;
+    let away = data.output.as_ref().is_some_and(is_away);
     let what = match model.kind.as_str() {
         "started" => What::Started,
         "resumed" => What::Resumed,
         "completed" => What::Completed {
             port: data.port.unwrap_or_else(|| "out".to_owned()),
-            output: Arc::new(fetch(tx, data.output.unwrap_or_default()).await?),
+            output: Arc::new(data.output.unwrap_or_default()),
         },
         "failed" => What::Failed {
             error: data.error.unwrap_or_else(|| Error::internal("no error was kept")),
@@ -143,6 +152,7 @@ async fn row(tx: &Tx, model: journal::Model, graph: &CompiledGraph) -> Result<Ro
         what,
         at: model.at,
         call,
+        away,
     })
 }
 
@@ -159,9 +169,28 @@ pub(crate) async fn stow(tx: &Tx, value: &Value) -> Result<Value> {
     serde_json::to_value(blob).map_err(Error::internal)
 }
 
+/// Whether a value that was stowed is only the name of the blob that holds it.
+pub(crate) fn is_away(stowed: &Value) -> bool {
+    stowed.get("$blob").is_some()
+}
+
+/// How long the JSON text of a value is that was stowed, in bytes.
+pub(crate) fn weight(stowed: &Value, away: bool) -> usize {
+    let size = || {
+        stowed
+            .get("size")?
+            .as_u64()
+            .and_then(|size| usize::try_from(size).ok())
+    };
+    match away {
+        true => size().unwrap_or(0),
+        false => left_of(stowed, usize::MAX).map_or(usize::MAX, |left| usize::MAX - left),
+    }
+}
+
 /// The value that was stowed.
 pub(crate) async fn fetch(tx: &Tx, value: Value) -> Result<Value> {
-    if value.get("$blob").is_none() {
+    if !is_away(&value) {
         return Ok(value);
     }
     let blob: BlobRef = serde_json::from_value(value).map_err(Error::internal)?;

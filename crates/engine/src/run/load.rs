@@ -11,13 +11,20 @@ use synapscale_store::orm::{ColumnTrait, QueryFilter};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 
-/// The run as its journal tells it, with the signals counted so far.
+/// The run as its journal tells it, with the signals counted so far. The journal is read a page at a time, and of large
+/// outputs only those are fetched that a step may still look at.
 pub(crate) async fn load(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<RunState> {
-    Ok(with_rows(engine, tx, run_id).await?.0)
+    read(engine, tx, run_id, |_| ()).await
 }
 
-/// As [`load`], with the journal's rows.
+/// As [`load`], with the journal's rows; large outputs of these stay in their blobs.
 pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<(RunState, Vec<Row>)> {
+    let mut rows = Vec::new();
+    let state = read(engine, tx, run_id, |page| rows.extend(page)).await?;
+    Ok((state, rows))
+}
+
+async fn read(engine: &Engine, tx: &Tx, run_id: Uuid, mut seen: impl FnMut(Vec<Row>)) -> Result<RunState> {
     let row = tx
         .find::<run::Entity>()
         .filter(run::Column::Id.eq(run_id))
@@ -34,7 +41,6 @@ pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<
     let entry = graph
         .index(&row.entry)
         .ok_or_else(|| Error::internal("the run's trigger is not in its graph"))?;
-    let rows = journal::load(tx, run_id, &graph).await?;
     let input = Arc::new(journal::fetch(tx, row.input.clone()).await?);
     let head = RunHead {
         id: row.id,
@@ -58,13 +64,24 @@ pub(crate) async fn with_rows(engine: &Engine, tx: &Tx, run_id: Uuid) -> Result<
         created_at: row.created_at,
     };
     let mut state = RunState::new(head);
-    state.replay(&rows)?;
+    let (graph, mut place) = (state.head.graph.clone(), 0);
+    while let Some((rows, last)) = journal::page(tx, run_id, &graph, place).await? {
+        for row in &rows {
+            if state.looks_at_outputs(row) {
+                state.bring(tx).await?;
+            }
+            state.replay(row);
+        }
+        place = last;
+        seen(rows);
+    }
+    state.bring(tx).await?;
     state.status = RunStatus::parse(&row.status);
     state.response = row.response.and_then(|value| serde_json::from_value(value).ok());
     state.work_ms = row.work_ms;
     state.started_at = row.started_at;
     state.signals_seen = signals;
-    Ok((state, rows))
+    Ok(state)
 }
 
 /// The step that a row names as the one that waits for it.

@@ -105,7 +105,8 @@ pub struct NewRun {
     pub priority: i64,
     /// The request or story it belongs to; the run's own id if none.
     pub correlation: Option<Uuid>,
-    /// What it is private to, such as a conversation: only who sees that sees the run.
+    /// What it is private to, such as a conversation: only who sees that sees the run. What the run is private to whose step
+    /// makes this call, unless given.
     pub private_to: Option<Uuid>,
     /// The step that waits for it, if one does.
     pub parent: Option<Parent>,
@@ -191,6 +192,40 @@ pub struct RunView {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+    /// What a queued run waits for, if it is more than a worker with room. Lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
+}
+
+/// What a run that has not begun waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitsFor {
+    /// Which limit.
+    pub what: WaitsForWhat,
+    /// What the limit's key came to, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How many go on at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
+    /// How many wait before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<i64>,
+    /// Until when, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Which limit a run waits at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsForWhat {
+    /// A place among the runs that go on at once: its workflow's `limits.concurrency`.
+    Concurrency,
+    /// Its time: its workflow's `limits.rate`.
+    Rate,
+    /// A place among the runs that its workspace may have at work at once.
+    Workspace,
 }
 
 /// Where a step stands.

@@ -9,6 +9,7 @@ use crate::run::entity::run;
 use crate::run::events::RunFinished;
 use crate::run::model::{NewRun, Parent, RunStatus, Started};
 use crate::run::state::{RunState, Wait, What, Why};
+use crate::run::unfold::fit_shown;
 use crate::run::{journal, load, persist, signal};
 use crate::unfold::ChildRun;
 use crate::workflows::WantedWorkflow;
@@ -16,10 +17,11 @@ use chrono::{DateTime, Duration, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 use synapscale_core::{Ctx, Error, ErrorKind, NewEvent, Result};
 use synapscale_store::orm::sea_query::Expr;
-use synapscale_store::orm::{ColumnTrait, QueryFilter};
+use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 
@@ -29,8 +31,8 @@ pub(crate) const MAX_DEPTH: i64 = 8;
 pub(crate) const MAX_HOURS: i64 = 366 * 24;
 /// What starting a workflow asks for, by whatever door.
 const PERMISSION: &str = "workflows:run";
-/// Longest input of a child that the journal shows, in bytes of JSON.
-const MAX_SHOWN: usize = 16 * 1024;
+/// The code of an error inside of the engine: a run that was to be ended as a paused one is none.
+const NOT_PAUSED: &str = "run_not_paused";
 
 /// How far down a chain a run stands that `parent`, or the step of a run that makes this call, starts.
 ///
@@ -154,11 +156,7 @@ async fn prepare(
 
 /// What the journal shows of a child, with its id once it has one.
 fn shown(wanted: &ChildRun) -> impl Fn(Option<Uuid>) -> Arc<Value> + use<> {
-    let (workflow, input) = (wanted.workflow.clone(), wanted.input.clone());
-    let input = match journal::is_larger(&input, MAX_SHOWN) {
-        true => json!({ "$omitted": "over 16 KiB; the run has it" }),
-        false => input,
-    };
+    let (workflow, input) = (wanted.workflow.clone(), fit_shown(&wanted.input));
     move |run| Arc::new(json!({ "workflow": workflow, "run_id": run, "input": input }))
 }
 
@@ -177,40 +175,90 @@ pub(crate) async fn tell_parent(tx: &Tx, run_id: Uuid, parent: Option<Uuid>, nod
     }
 }
 
-/// A child that the run waits for has ended.
-pub(crate) async fn ended(tx: &Tx, state: &mut RunState, payload: &Value, now: DateTime<Utc>) -> Result<()> {
-    let id = payload
-        .get("run")
-        .and_then(|id| serde_json::from_value::<Uuid>(id.clone()).ok());
-    let waits = |wait: &&Wait| id.is_some_and(|id| wait.why == Why::Run(id));
-    let Some((wait, id)) = state.waits.iter().find(waits).cloned().zip(id) else {
+/// Takes in the ends of all children that the run waits for. Their rows say it, whatever became of their signals.
+pub(crate) async fn look(tx: &Tx, state: &mut RunState, now: DateTime<Utc>) -> Result<()> {
+    if state.status.is_final() {
         return Ok(());
+    }
+    let child = |wait: &Wait| match wait.why {
+        Why::Run(id) => Some((id, wait.key.clone())),
+        _ => None,
     };
-    let row = tx
+    let waits: HashMap<Uuid, StepKey> = state.waits.iter().filter_map(child).collect();
+    if waits.is_empty() {
+        return Ok(());
+    }
+    let over = [RunStatus::Succeeded, RunStatus::Failed, RunStatus::Cancelled];
+    let rows = tx
         .find::<run::Entity>()
-        .filter(run::Column::Id.eq(id))
-        .row(tx)
+        .filter(run::Column::Id.is_in(waits.keys().copied()))
+        .filter(run::Column::Status.is_in(over.map(RunStatus::as_str)))
+        .order_by_asc(run::Column::FinishedAt)
+        .order_by_asc(run::Column::Id)
+        .rows(tx)
         .await?;
-    let Some(row) = row.filter(|row| RunStatus::parse(&row.status).is_final()) else {
-        return Ok(());
-    };
-    let outcome = match RunStatus::parse(&row.status) {
+    for row in rows {
+        let Some(key) = waits.get(&row.id).cloned() else {
+            continue;
+        };
+        let outcome = outcome(tx, row).await?;
+        // The end of one child may be the end of the step that waits for the others.
+        if state.waits.iter().any(|wait| wait.key == key) {
+            settle(state, key, outcome, now);
+        }
+    }
+    Ok(())
+}
+
+/// What a run that has ended came to.
+async fn outcome(tx: &Tx, row: run::Model) -> Result<std::result::Result<Value, Error>> {
+    Ok(match RunStatus::parse(&row.status) {
         RunStatus::Succeeded => Ok(journal::fetch(tx, row.output.unwrap_or_default()).await?),
         RunStatus::Cancelled => Err(Error::conflict(
             "child_cancelled",
-            format!("Run {id} was cancelled."),
+            format!("Run {} was cancelled.", row.id),
         )),
         _ => Err(row
             .error
             .and_then(|error| serde_json::from_value(error).ok())
             .unwrap_or_else(|| Error::internal("a run failed without an error"))),
+    })
+}
+
+/// Journals that a step's child took longer than it may, and asks it to end; unless it has ended in this very moment, or
+/// is not there any more.
+pub(crate) async fn overdue(
+    engine: &Engine,
+    tx: &Tx,
+    state: &mut RunState,
+    wait: Wait,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let row = tx
+        .find::<run::Entity>()
+        .filter(run::Column::Id.eq(id))
+        .row(tx)
+        .await?;
+    let outcome = match row {
+        Some(row) if RunStatus::parse(&row.status).is_final() => outcome(tx, row).await?,
+        _ => {
+            stop(
+                engine,
+                tx,
+                id,
+                "It took longer than the step that started it waits.",
+            )
+            .await?;
+            Err(too_slow())
+        }
     };
     settle(state, wait.key, outcome, now);
     Ok(())
 }
 
 /// Journals what became of a child.
-pub(crate) fn settle(
+fn settle(
     state: &mut RunState,
     key: StepKey,
     outcome: std::result::Result<Value, Error>,
@@ -227,7 +275,7 @@ pub(crate) fn settle(
 }
 
 /// The error of a step whose child took longer than it may.
-pub(crate) fn too_slow() -> Error {
+fn too_slow() -> Error {
     let words = "The run that this step started did not end in time, and was cancelled.";
     Error::new(ErrorKind::Timeout, "child_timeout", words)
 }
@@ -261,6 +309,32 @@ pub(crate) fn stop<'a>(
 
 /// Ends a paused run, which nobody has in hand, and the runs that it waits for; false when it is not paused.
 pub(crate) async fn end_paused(engine: &Engine, tx: &Tx, id: Uuid) -> Result<bool> {
+    let ended = tx.savepoint(|tx| async move { end_paused_in(engine, &tx, id).await });
+    match ended.await {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == NOT_PAUSED => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The children first, as everywhere: a child that ends at this moment touches its own rows before its parent's.
+async fn end_paused_in(engine: &Engine, tx: &Tx, id: Uuid) -> Result<()> {
+    let not_paused = || Error::conflict(NOT_PAUSED, "The run is not paused.");
+    let is_paused = |row: &run::Model| RunStatus::parse(&row.status) == RunStatus::Paused;
+    let row = tx
+        .find::<run::Entity>()
+        .filter(run::Column::Id.eq(id))
+        .row(tx)
+        .await?;
+    let row = row.filter(is_paused).ok_or_else(not_paused)?;
+    match load::load(engine, tx, id).await {
+        Ok(state) => stop_all(engine, tx, &state.waits).await?,
+        Err(error) if error.is_transient() => return Err(error),
+        // One whose journal cannot be read may be what was paused: it is ended all the same.
+        Err(error) => {
+            tracing::warn!(run = %id, ?error, "the runs of a run that cannot be read are not ended")
+        }
+    }
     let update = tx
         .update::<run::Entity>()
         .col_expr(run::Column::Status, Expr::val(RunStatus::Cancelled.as_str()))
@@ -268,7 +342,7 @@ pub(crate) async fn end_paused(engine: &Engine, tx: &Tx, id: Uuid) -> Result<boo
         .filter(run::Column::Id.eq(id))
         .filter(run::Column::Status.eq(RunStatus::Paused.as_str()));
     if tx.run_update(update).await? != 1 {
-        return Ok(false);
+        return Err(not_paused());
     }
     persist::withdraw_approvals(tx, id).await?;
     let finished = RunFinished {
@@ -276,17 +350,6 @@ pub(crate) async fn end_paused(engine: &Engine, tx: &Tx, id: Uuid) -> Result<boo
         code: None,
     };
     tx.emit(NewEvent::new("run", id, &finished));
-    // One whose journal cannot be read may be what was paused: it is ended all the same.
-    match load::load(engine, tx, id).await {
-        Ok(state) => {
-            stop_all(engine, tx, &state.waits).await?;
-            let parent = state.head.parent.as_ref();
-            tell_parent(tx, id, parent.map(|p| p.run_id), parent.map_or("", |p| &p.node)).await?;
-        }
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => {
-            tracing::warn!(run = %id, ?error, "the runs of a run that cannot be read are not ended")
-        }
-    }
-    Ok(true)
+    let node = row.parent_node.unwrap_or_default();
+    tell_parent(tx, id, row.parent_run_id, &node).await
 }

@@ -5,13 +5,14 @@ use crate::run::entity::{approval, queue, run};
 use crate::run::events::{RunFinished, RunPaused, RunProgressed, StepProgress};
 use crate::run::model::{ApprovalStatus, RunStatus};
 use crate::run::state::{Row, RunState, What, error_value};
-use crate::run::{journal, nested, signal};
+use crate::run::{journal, limits, nested, signal};
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 use synapscale_core::{Error, NewEvent, Result};
-use synapscale_store::Tx;
 use synapscale_store::orm::sea_query::{CaseStatement, Expr, ExprTrait, SimpleExpr};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
+use synapscale_store::{Scoped, Tx};
+use uuid::Uuid;
 
 /// Keeps a run for the first time, after its first burst.
 pub(crate) async fn insert(
@@ -79,8 +80,72 @@ pub(crate) async fn insert(
         lease_until: leased.then(|| now + lease),
         crashes: 0,
         signals: 0,
+        awaits: limits::awaits(state),
+        lane: limits::lane(head.priority),
+        parked: false,
     })
     .await
+}
+
+/// Notes that a run may begin.
+pub(crate) async fn admitted(engine: &Engine, tx: &Tx, id: Uuid, epoch: i64) -> Result<()> {
+    let update = tx
+        .update::<queue::Entity>()
+        .col_expr(queue::Column::Awaits, Expr::val(None::<String>))
+        .filter(mine(engine, id, epoch));
+    match tx.run_update(update).await? {
+        1 => Ok(()),
+        _ => Err(lease_lost()),
+    }
+}
+
+/// Lets a run go that may not begin yet: until a time, or until somebody gives it a place. Refused when a signal came since
+/// they were `counted`, which must not wait with it.
+pub(crate) async fn park(
+    engine: &Engine,
+    tx: &Tx,
+    id: Uuid,
+    epoch: i64,
+    counted: i64,
+    awaits: &str,
+    until: Option<DateTime<Utc>>,
+) -> Result<()> {
+    let update = tx
+        .update::<queue::Entity>()
+        .col_expr(queue::Column::Owner, Expr::val(None::<Uuid>))
+        .col_expr(queue::Column::LeaseUntil, Expr::val(None::<DateTime<Utc>>))
+        .col_expr(queue::Column::Crashes, Expr::val(0))
+        .col_expr(queue::Column::Awaits, Expr::val(awaits))
+        .col_expr(queue::Column::Parked, Expr::val(until.is_none()));
+    let update = match until {
+        Some(until) => update.col_expr(queue::Column::ReadyAt, Expr::val(until)),
+        None => update,
+    };
+    let unheard = queue::Column::Signals.eq(counted);
+    if tx
+        .run_update(update.filter(mine(engine, id, epoch)).filter(unheard))
+        .await?
+        == 1
+    {
+        limits::release(engine, tx, tx.ctx().tenant());
+        tx.wake(RUNS);
+        return Ok(());
+    }
+    let held = tx.find::<queue::Entity>().filter(mine(engine, id, epoch));
+    match held.row(tx).await? {
+        Some(_) => {
+            Err(Error::unavailable("run_signalled", "The run was told something at this moment.").transient())
+        }
+        None => Err(lease_lost()),
+    }
+}
+
+/// The queue's row of a run as this worker holds it.
+fn mine(engine: &Engine, id: Uuid, epoch: i64) -> SimpleExpr {
+    queue::Column::RunId
+        .eq(id)
+        .and(queue::Column::Owner.eq(engine.owner()))
+        .and(queue::Column::LeaseEpoch.eq(epoch))
 }
 
 /// Keeps what a later burst did. Refused when the lease is no longer ours: then nothing of the burst stays.
@@ -116,16 +181,9 @@ pub(crate) async fn update(engine: &Engine, tx: &Tx, state: &mut RunState, epoch
 
 /// The guard: one statement that hits exactly one row, or the worker is stale.
 async fn release_or_renew(engine: &Engine, tx: &Tx, state: &RunState, epoch: i64) -> Result<()> {
-    let mine = |column_filter: SimpleExpr| {
-        queue::Column::RunId
-            .eq(state.head.id)
-            .and(queue::Column::Owner.eq(engine.owner()))
-            .and(queue::Column::LeaseEpoch.eq(epoch))
-            .and(column_filter)
-    };
-    let always = Expr::val(1).eq(1);
+    let mine = mine(engine, state.head.id, epoch);
     let hit = if state.status.is_final() || state.status == RunStatus::Paused {
-        let gone = tx.delete::<queue::Entity>().filter(mine(always));
+        let gone = tx.delete::<queue::Entity>().filter(mine);
         tx.run_delete(gone).await?
     } else {
         let update = tx.update::<queue::Entity>();
@@ -144,17 +202,24 @@ async fn release_or_renew(engine: &Engine, tx: &Tx, state: &RunState, epoch: i64
                 )
                 .finally(Expr::val(wakes));
             update
-                .col_expr(queue::Column::Owner, Expr::val(None::<uuid::Uuid>))
+                .col_expr(queue::Column::Owner, Expr::val(None::<Uuid>))
                 .col_expr(queue::Column::LeaseUntil, Expr::val(None::<DateTime<Utc>>))
                 .col_expr(queue::Column::ReadyAt, ready.into())
         } else {
             let lease = Duration::from_std(engine.config().lease).unwrap_or(Duration::seconds(30));
             update.col_expr(queue::Column::LeaseUntil, tx.time_in(lease))
         };
-        tx.run_update(update.filter(mine(always))).await?
+        tx.run_update(update.filter(mine)).await?
     };
     if hit != 1 {
         return Err(lease_lost());
+    }
+    let is_over = state.status.is_final() || state.status == RunStatus::Paused;
+    if is_over {
+        limits::free(engine, tx, state).await?;
+    }
+    if is_over || state.only_waits() {
+        limits::release(engine, tx, state.head.tenant);
     }
     if state.only_waits() || state.status.is_final() {
         tx.wake(RUNS);
@@ -185,7 +250,11 @@ pub(crate) fn lease_lost() -> Error {
 }
 
 fn finish(engine: &Engine, tx: &Tx, state: &mut RunState) {
-    state.status = super::burst::status(state);
+    let next = super::burst::status(state);
+    // One that no worker has yet stays queued, unless it has ended or only waits.
+    if state.status != RunStatus::Queued || next != RunStatus::Running {
+        state.status = next;
+    }
     let over = state.status.is_final() || state.status == RunStatus::Paused;
     if over {
         let (live, run_id, status) = (engine.live().clone(), state.head.id, state.status.as_str());
@@ -253,7 +322,7 @@ fn tell(tx: &Tx, state: &RunState, rows: &[Row]) {
 }
 
 /// Nobody needs to answer this question any more.
-pub(crate) async fn withdraw_approval(tx: &Tx, id: uuid::Uuid) -> Result<()> {
+pub(crate) async fn withdraw_approval(tx: &Tx, id: Uuid) -> Result<()> {
     let update = tx
         .update::<approval::Entity>()
         .col_expr(
@@ -266,7 +335,7 @@ pub(crate) async fn withdraw_approval(tx: &Tx, id: uuid::Uuid) -> Result<()> {
 }
 
 /// Nobody needs to answer any more.
-pub(crate) async fn withdraw_approvals(tx: &Tx, run_id: uuid::Uuid) -> Result<()> {
+pub(crate) async fn withdraw_approvals(tx: &Tx, run_id: Uuid) -> Result<()> {
     let update = tx
         .update::<approval::Entity>()
         .col_expr(

@@ -103,12 +103,16 @@ pub(crate) fn listed_approvals(ctx: &Ctx) -> Condition {
     Condition::all().add(Expr::exists(hidden).not())
 }
 
-/// Runs that the caller began.
+/// Runs that the caller began: those that run for the caller, or as the caller for nobody else. What runs as the publisher of
+/// a workflow for another is that other's.
 fn mine(ctx: &Ctx) -> Condition {
     let Actor { id, .. } = ctx.principal().unwrap_or(ctx.actor());
-    Condition::any().add(run::Column::PrincipalId.eq(id)).add(
-        run::Column::BehalfId
-            .is_not_null()
-            .and(run::Column::BehalfId.eq(id)),
-    )
+    let own = run::Column::BehalfId
+        .is_null()
+        .and(run::Column::PrincipalId.eq(id));
+    // Told apart from null: a negation of it has to be true or false.
+    let for_them = run::Column::BehalfId
+        .is_not_null()
+        .and(run::Column::BehalfId.eq(id));
+    Condition::any().add(own).add(for_them)
 }

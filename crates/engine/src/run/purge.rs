@@ -1,10 +1,12 @@
 //! Old runs leave: journal, blobs, approvals and signals with them. What they told the event log stays there.
 
 use crate::engine::Engine;
-use crate::run::entity::{approval, journal, run, signal};
-use chrono::{DateTime, Utc};
+use crate::run::entity::{approval, journal, run, signal, start};
+use crate::run::model::RunStatus;
+use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 use synapscale_core::{Ctx, Result, TenantId};
+use synapscale_store::orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{BlobRef, Scoped, Tx};
 use uuid::Uuid;
@@ -30,6 +32,9 @@ impl Engine {
             .store()
             .read(&ctx, |tx| async move { old(&tx, before).await })
             .await?;
+        self.store()
+            .write(&ctx, |tx| async move { forget_starts(&tx).await })
+            .await?;
         let mut gone = 0;
         for (tenant, id) in old {
             let own = ctx.system_in(tenant);
@@ -42,10 +47,20 @@ impl Engine {
     }
 }
 
+/// When runs began is of use for as long as the longest time that a rate may name.
+async fn forget_starts(tx: &Tx) -> Result<()> {
+    let old = tx.now().await? - Duration::days(3);
+    let rows = tx
+        .delete_as_system::<start::Entity>()?
+        .filter(start::Column::At.lt(old));
+    tx.run_delete(rows).await.map(drop)
+}
+
 async fn old(tx: &Tx, before: DateTime<Utc>) -> Result<Vec<(TenantId, Uuid)>> {
     let rows = tx
         .find_as_system::<run::Entity>()?
         .filter(run::Column::FinishedAt.lt(before))
+        .filter(Expr::exists(unfinished_parent()).not())
         .order_by_asc(run::Column::FinishedAt)
         .limit(MOST)
         .rows(tx)
@@ -54,6 +69,22 @@ async fn old(tx: &Tx, before: DateTime<Utc>) -> Result<Vec<(TenantId, Uuid)>> {
         .into_iter()
         .map(|row| (TenantId(row.tenant_id), row.id))
         .collect())
+}
+
+/// The run that started this one and has not ended: a paused one has yet to hear what its child came to. One that has ended
+/// stays so, and nothing more has to be looked at when the child goes.
+fn unfinished_parent() -> SelectStatement {
+    let parent = Alias::new("parent");
+    let of = |column: run::Column| Expr::col((parent.clone(), column));
+    let over = [RunStatus::Succeeded, RunStatus::Failed, RunStatus::Cancelled];
+    let mut select = Query::select();
+    select
+        .expr(Expr::val(1))
+        .from_as(run::Entity, parent.clone())
+        .and_where(of(run::Column::TenantId).equals((run::Entity, run::Column::TenantId)))
+        .and_where(of(run::Column::Id).equals((run::Entity, run::Column::ParentRunId)))
+        .and_where(of(run::Column::Status).is_not_in(over.map(RunStatus::as_str)));
+    select
 }
 
 async fn remove(tx: &Tx, id: Uuid, before: DateTime<Utc>) -> Result<u64> {

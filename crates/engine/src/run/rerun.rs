@@ -3,11 +3,13 @@
 
 use crate::engine::Engine;
 use crate::graph::{CompiledGraph, Frontier, NodeState, Settled, StepKey, Transition};
-use crate::run::load;
+use crate::run::held::MAX_HELD;
 use crate::run::model::{NewRun, Started};
 use crate::run::state::{Row, What};
+use crate::run::{journal, load};
 use crate::workflows::PinnedWorkflow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use synapscale_core::{Error, ErrorKind, Result};
 use synapscale_store::Tx;
 use uuid::Uuid;
@@ -51,6 +53,7 @@ impl Engine {
                 complete(other, node, before(other, node, rows)?)?
             }
         };
+        let rows = fetched(tx, rows).await?;
         let caller = tx.ctx().principal().unwrap_or(tx.ctx().actor());
         let head = &state.head;
         let principal = onto.map_or(head.principal, |pinned| pinned.publisher);
@@ -73,6 +76,24 @@ impl Engine {
         };
         self.start_with(tx, new, rows, again.later).await
     }
+}
+
+/// The rows with their outputs, which the new run keeps for itself.
+async fn fetched(tx: &Tx, mut rows: Vec<Row>) -> Result<Vec<Row>> {
+    let weight = |row: &Row| match &row.what {
+        What::Completed { output, .. } => journal::weight(output, row.away),
+        _ => 0,
+    };
+    if rows.iter().map(weight).fold(0, usize::saturating_add) > MAX_HELD {
+        return Err(Error::too_large("sum of a run's outputs", "64 MiB"));
+    }
+    for row in rows.iter_mut().filter(|row| row.away) {
+        if let What::Completed { output, .. } = &mut row.what {
+            *output = Arc::new(journal::fetch(tx, (**output).clone()).await?);
+        }
+        row.away = false;
+    }
+    Ok(rows)
 }
 
 /// The rows as another version of the graph numbers its nodes: those of nodes of the same id and kind. The node `from` may

@@ -6,7 +6,7 @@ use crate::run::entity::{queue, run, signal};
 use crate::run::events::RunResumed;
 use crate::run::model::{RunStatus, RunView};
 use crate::run::state::{RunState, What};
-use crate::run::{journal, load};
+use crate::run::{journal, limits, load};
 use serde_json::Value;
 use synapscale_core::{Error, NewEvent, Result};
 use synapscale_store::orm::sea_query::Expr;
@@ -31,8 +31,9 @@ impl Engine {
         let nodes = failed.iter().map(|key| state.node_id(key).to_owned()).collect();
         for key in failed {
             for step in self.to_try_again(&state, key) {
-                let attempt = state.attempts.get(&step).copied().unwrap_or(1);
-                state.record(step, attempt, What::Resumed, now);
+                if let Some(attempt) = resumption(&state, &step) {
+                    state.record(step, attempt, What::Resumed, now);
+                }
             }
         }
         // Its time was what it had used up: it has it again.
@@ -68,6 +69,9 @@ impl Engine {
             lease_until: None,
             crashes: 0,
             signals,
+            awaits: limits::awaits(&state),
+            lane: limits::lane(row.priority),
+            parked: false,
         })
         .await?;
         tx.emit(NewEvent::new("run", run_id, &RunResumed { nodes }));
@@ -87,5 +91,15 @@ impl Engine {
         }
         steps.extend(state.unfinished(&key));
         steps
+    }
+}
+
+/// The number under which it is journalled that a step is to be tried again; none if it is about to be. One that was
+/// resumed before and never came to be tried has the next number, since no row is journalled twice.
+fn resumption(state: &RunState, step: &StepKey) -> Option<i64> {
+    let attempt = state.attempts.get(step).copied().unwrap_or(1);
+    match state.forgiven.get(step) == Some(&attempt) {
+        false => Some(attempt),
+        true => (!state.ready.contains(step)).then_some(attempt + 1),
     }
 }

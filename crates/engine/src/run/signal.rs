@@ -3,12 +3,12 @@
 use crate::engine::{Engine, RUNS};
 use crate::run::burst;
 use crate::run::drive::Arrival;
-use crate::run::entity::{approval, queue, run, signal};
+use crate::run::entity::{approval, queue, run, signal, slot};
 use crate::run::events::ApprovalDecided;
 use crate::run::model::{ApprovalStatus, ApprovalView, RunStatus, RunView};
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::views;
-use crate::run::{nested, persist};
+use crate::run::{limits, nested, persist};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use uuid::Uuid;
 pub(crate) const CANCEL: &str = "cancel";
 const DECISION: &str = "decision";
 pub(crate) const CHILD: &str = "child";
+/// How often a signal may find its run being paused or resumed in the very moment that it comes.
+const MEETINGS: usize = 5;
 
 pub(crate) fn is_approval(wait: &Wait) -> bool {
     matches!(wait.why, Why::Approval(_))
@@ -114,20 +116,32 @@ async fn send(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> 
 
 /// Leaves a signal for a run; for one that is paused until it is resumed. False when the run has ended.
 pub(crate) async fn leave(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload: Value) -> Result<bool> {
-    if reach(tx, run_id, node, kind, payload.clone()).await? {
-        return Ok(true);
+    for _ in 0..MEETINGS {
+        if reach(tx, run_id, node, kind, payload.clone()).await? {
+            return Ok(true);
+        }
+        // A change that changes nothing: somebody who resumes the run at this moment waits for this transaction and finds
+        // the signal, or this one waits for theirs and finds the run resumed. A look alone would miss them.
+        let still = tx
+            .update::<run::Entity>()
+            .col_expr(run::Column::Status, Expr::val(RunStatus::Paused.as_str()))
+            .filter(run::Column::Id.eq(run_id))
+            .filter(run::Column::Status.eq(RunStatus::Paused.as_str()));
+        if tx.run_update(still).await? == 1 {
+            keep(tx, run_id, node, kind, payload).await?;
+            return Ok(true);
+        }
+        let row = tx.find::<run::Entity>().filter(run::Column::Id.eq(run_id));
+        let gone = |row: run::Model| RunStatus::parse(&row.status).is_final();
+        if row.row(tx).await?.is_none_or(gone) {
+            return Ok(false);
+        }
     }
-    let paused = tx
-        .find::<run::Entity>()
-        .filter(run::Column::Id.eq(run_id))
-        .filter(run::Column::Status.eq(RunStatus::Paused.as_str()))
-        .row(tx)
-        .await?;
-    if paused.is_none() {
-        return Ok(false);
-    }
-    keep(tx, run_id, node, kind, payload).await?;
-    Ok(true)
+    Err(Error::unavailable(
+        "run_unsettled",
+        "The run is paused and resumed at this moment. Try again.",
+    )
+    .transient())
 }
 
 /// Leaves a signal for a run that is queued, at work or waiting, and makes it ready; false when it is not. The counter
@@ -137,6 +151,7 @@ pub(crate) async fn reach(tx: &Tx, run_id: Uuid, node: &str, kind: &str, payload
         .update::<queue::Entity>()
         .col_expr(queue::Column::Signals, Expr::col(queue::Column::Signals).add(1))
         .col_expr(queue::Column::ReadyAt, tx.time_in(chrono::Duration::zero()))
+        .col_expr(queue::Column::Parked, Expr::val(false))
         .filter(queue::Column::RunId.eq(run_id));
     if tx.run_update(update).await? != 1 {
         return Ok(false);
@@ -194,6 +209,7 @@ pub(crate) async fn give_back(engine: &Engine, state: &RunState, epoch: i64) -> 
                 return Err(persist::lease_lost());
             }
             tx.wake(RUNS);
+            limits::release(engine, &tx, tx.ctx().tenant());
             Ok(())
         })
         .await
@@ -216,10 +232,11 @@ pub(crate) async fn let_go(engine: &Engine, tenant: TenantId, id: Uuid, epoch: i
                 .filter(queue::Column::RunId.eq(id))
                 .filter(queue::Column::Owner.eq(owner))
                 .filter(queue::Column::LeaseEpoch.eq(epoch));
-            match tx.run_update(update).await? {
-                1 => Ok(()),
-                _ => Err(persist::lease_lost()),
+            if tx.run_update(update).await? != 1 {
+                return Err(persist::lease_lost());
             }
+            limits::release(engine, &tx, tx.ctx().tenant());
+            Ok(())
         })
         .await
 }
@@ -248,6 +265,9 @@ pub(crate) async fn set_aside(
                 if tx.run_delete(gone).await? != 1 {
                     return Err(persist::lease_lost());
                 }
+                // Which limit it was counted by cannot be told: whoever looks at all that wait finds the place.
+                let places = tx.delete::<slot::Entity>().filter(slot::Column::RunId.eq(id));
+                tx.run_delete(places).await?;
                 let update = tx
                     .update::<run::Entity>()
                     .col_expr(run::Column::Status, Expr::val(RunStatus::Paused.as_str()))
@@ -288,7 +308,7 @@ pub(crate) async fn take_in(
         .await?;
     state.signals_seen = counted.map_or(state.signals_seen, |row| row.signals);
     if signals.is_empty() {
-        return Ok(());
+        return nested::look(tx, state, now).await;
     }
     let ids: Vec<Uuid> = signals.iter().map(|signal| signal.id).collect();
     for signal in signals {
@@ -304,14 +324,16 @@ pub(crate) async fn take_in(
                 persist::withdraw_approvals(tx, state.head.id).await?;
             }
             DECISION => decided(state, &signal.payload, now),
-            CHILD => nested::ended(tx, state, &signal.payload, now).await?,
+            // What became of it stands in its own row, which is looked at below.
+            CHILD => {}
             other => tracing::warn!(kind = other, "an unknown signal was dropped"),
         }
     }
     let gone = tx
         .delete::<signal::Entity>()
         .filter(signal::Column::Id.is_in(ids));
-    tx.run_delete(gone).await.map(|_| ())
+    tx.run_delete(gone).await?;
+    nested::look(tx, state, now).await
 }
 
 fn decided(state: &mut RunState, payload: &Value, now: DateTime<Utc>) {
@@ -358,14 +380,7 @@ pub(crate) async fn elapse(engine: &Engine, tx: &Tx, state: &mut RunState, now: 
                 continue;
             }
             Why::Run(id) => {
-                nested::stop(
-                    engine,
-                    tx,
-                    id,
-                    "It took longer than the step that started it waits.",
-                )
-                .await?;
-                nested::settle(state, wait.key, Err(nested::too_slow()), now);
+                nested::overdue(engine, tx, state, wait, id, now).await?;
                 continue;
             }
             Why::Time => ("out", json!({ "waited_until": wait.until })),

@@ -42,6 +42,10 @@ impl Engine {
         done: Vec<Row>,
         later: bool,
     ) -> Result<Started> {
+        // A run that another waits for is counted with that one.
+        if new.parent.is_none() {
+            self.quota().enter(self, tx).await?;
+        }
         let depth = nested::depth(tx, new.parent.as_ref(), new.cause).await?;
         if journal::is_larger(&new.input, MAX_INPUT) {
             return Err(Error::too_large("run's input", "1 MiB"));
@@ -65,7 +69,8 @@ impl Engine {
             on_behalf_of: new.on_behalf_of,
             priority: new.priority,
             correlation: new.correlation.unwrap_or(id),
-            private_to: new.private_to,
+            // What a private run starts, by whatever operation, is as private as it is itself.
+            private_to: new.private_to.or(tx.ctx().origin().private_to),
             parent: new.parent,
             depth,
             created_at: tx.ctx().clock().now(),
@@ -77,10 +82,13 @@ impl Engine {
             state.record(row.key, row.attempt, row.what, now);
         }
         tell_start(tx, &state);
-        // A worker without room leaves the run to the queue, and with it every call to the outside.
-        let slot = self.slot();
+        // A worker without room leaves the run to the queue, and with it every call to the outside. So does one that may have
+        // only so many of a workspace at work, which are counted when they are claimed.
+        let slot = self.slot().filter(|_| self.config().tenant_running == 0);
         // A step that starts a run does not run it inside of itself: a workflow that starts itself would never come back.
-        if !later && tx.ctx().origin().channel != Channel::Run {
+        // One that is limited is admitted first, in a transaction that nothing else holds up.
+        let is_limited = state.head.graph.limits.is_some();
+        if !later && !is_limited && tx.ctx().origin().channel != Channel::Run {
             let span = spans::burst(&state.head);
             let burst = burst::run(self, tx, &ctx, &mut state, slot.is_some()).instrument(span.clone());
             spans::seen(&span, burst.await)?;
@@ -103,7 +111,8 @@ impl Engine {
     ) -> Result<()> {
         state.status = burst::status(state);
         let slot = slot.filter(|_| state.status == RunStatus::Running);
-        if state.status == RunStatus::Running && slot.is_none() {
+        let is_limited = state.head.graph.limits.is_some();
+        if state.status == RunStatus::Running && (slot.is_none() || is_limited) {
             state.status = RunStatus::Queued;
         }
         persist::insert(self, tx, state, input, slot.is_some()).await?;
@@ -113,6 +122,7 @@ impl Engine {
                 epoch: 1,
                 crashes: 0,
                 slot,
+                awaits: is_limited,
                 alive: None,
                 cause: spans::cause(),
             };

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use synapscale_core::{Actor, Error, Result, TenantId};
+use synapscale_core::{Actor, Error, TenantId};
 use uuid::Uuid;
 
 /// What never changes while a run lives.
@@ -40,6 +40,8 @@ pub(crate) struct Row {
     pub at: DateTime<Utc>,
     /// For a child of an unfolding step: the call, as people are shown it.
     pub call: Option<Arc<Value>>,
+    /// Whether its output is only the name of the blob that holds it.
+    pub away: bool,
 }
 
 /// What a row tells.
@@ -117,6 +119,10 @@ pub(crate) struct RunState {
     pub children: HashMap<StepKey, Arc<Children>>,
     /// Calls of children under way, as their nodes wanted them; found again by asking the node.
     pub wanted: HashMap<StepKey, Arc<Child>>,
+    /// What of outputs and children is only the name of a blob, a node's output under its first round.
+    pub away: HashSet<StepKey>,
+    /// How long each of them is as JSON, in bytes.
+    pub weights: HashMap<StepKey, usize>,
     /// Tries that were made before the run was resumed: they do not count.
     pub forgiven: HashMap<StepKey, i64>,
     /// Journalled in this burst, not yet launched.
@@ -147,6 +153,8 @@ impl RunState {
             begun: HashMap::new(),
             children: HashMap::new(),
             wanted: HashMap::new(),
+            away: HashSet::new(),
+            weights: HashMap::new(),
             failed_node: None,
             forgiven: HashMap::new(),
             launch: Vec::new(),
@@ -185,6 +193,10 @@ impl RunState {
         self.forgiven.retain(|other, _| !is_old(other));
         self.begun.retain(|other, _| !is_old(other));
         self.children.retain(|other, _| !is_old(other));
+        // What nodes put out stays until the next round's takes its place.
+        let is_gone = |other: &StepKey| is_old(other) && other.child_name().is_some();
+        self.away.retain(|other| !is_gone(other));
+        self.weights.retain(|other, _| !is_gone(other));
     }
 
     /// Journals one thing and takes it in.
@@ -207,6 +219,7 @@ impl RunState {
             what,
             at,
             call,
+            away: false,
         };
         self.fold(&row);
         self.fresh.push(row);
@@ -228,6 +241,7 @@ impl RunState {
                 self.in_flight.insert(key);
             }
             What::Completed { port, output } if key.child_name().is_some() => {
+                self.weigh(key.clone(), output, row.away);
                 self.settle_child(key, port.clone(), Ok(output.clone()), row.at);
             }
             What::Failed {
@@ -238,6 +252,7 @@ impl RunState {
             }
             What::Completed { port, output } => {
                 self.leave_children(&key);
+                self.weigh(StepKey::root(key.node), output, row.away);
                 self.outputs.insert(key.node, output.clone());
                 let moved = self
                     .frontier
@@ -376,6 +391,9 @@ impl RunState {
     fn failed(&mut self, key: StepKey, error: &Error) {
         use crate::graph::OnError;
         let graph = self.head.graph.clone();
+        let root = StepKey::root(key.node);
+        self.away.remove(&root);
+        self.weights.remove(&root);
         let settled = match graph.node(key.node).on_error {
             OnError::Branch => {
                 // The same whenever the journal is read again: outputs do not change.
@@ -488,18 +506,10 @@ impl RunState {
         &self.head.graph.node(key.node).id
     }
 
-    /// Fails unless every row can be taken in.
-    pub fn replay(&mut self, rows: &[Row]) -> Result<()> {
-        for row in rows {
-            if row.key.node >= self.head.graph.len() {
-                return Err(Error::internal(
-                    "the journal names a node that the graph does not have",
-                ));
-            }
-            self.fold(row);
-            self.next_seq += 1;
-        }
-        Ok(())
+    /// Takes in a row of the journal.
+    pub fn replay(&mut self, row: &Row) {
+        self.fold(row);
+        self.next_seq += 1;
     }
 }
 

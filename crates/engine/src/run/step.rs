@@ -43,11 +43,12 @@ impl Engine {
                 || row.key.parent().is_some_and(|p| p.path.to_string() == path)
         };
         let shown = views::steps(&state, rows.iter().filter(|row| is_part(row)).cloned().collect());
-        let step = shown
+        let mut step = shown
             .into_iter()
             .find(|step| step.node == node && step.path == path)
             .ok_or_else(|| Error::not_found("step"))?;
-        let (input, input_error) = match given(&state, index, &step, &rows) {
+        views::show(tx, std::slice::from_mut(&mut step)).await?;
+        let (input, input_error) = match given(tx, &state, index, &step, &rows).await? {
             Some(Ok(input)) => (Some(input), None),
             Some(Err(error)) => (None, Some(error_value(&error))),
             None => (None, None),
@@ -63,37 +64,55 @@ impl Engine {
 
 /// What a step was given. That of a node is not journalled, because it follows from what is: its expressions are evaluated
 /// again, at the time at which it began.
-fn given(state: &RunState, node: usize, step: &StepView, rows: &[Row]) -> Option<Result<Value>> {
+async fn given(
+    tx: &Tx,
+    state: &RunState,
+    node: usize,
+    step: &StepView,
+    rows: &[Row],
+) -> Result<Option<Result<Value>>> {
     if let Some(call) = &step.call {
-        return call.get("input").cloned().map(Ok);
+        return Ok(call.get("input").cloned().map(Ok));
     }
-    let began = step.started_at?;
+    let Some(began) = step.started_at else {
+        return Ok(None);
+    };
     let key = StepKey {
         node,
         path: step.path.clone().into(),
     };
     if key.child_name().is_some() {
-        return None;
+        return Ok(None);
     }
     if state.head.graph.node(node).kind.name.starts_with("trigger.") {
-        return Some(Ok((*state.head.input).clone()));
+        return Ok(Some(Ok((*state.head.input).clone())));
     }
     if key.path.is_root() {
-        return Some(nodes::config(state, &key, began));
+        return Ok(Some(nodes::config(state, &key, began)));
     }
     // In a cycle outputs change: they are as they were when the step began.
     let mut then = RunState::new((*state.head).clone());
     let before = rows
         .iter()
         .take_while(|row| row.key != key && row.key.parent().as_ref() != Some(&key));
-    before.for_each(|row| then.fold(row));
+    for row in before {
+        if then.looks_at_outputs(row) {
+            then.bring(tx).await?;
+        }
+        then.fold(row);
+    }
+    then.bring(tx).await?;
     then.started_at = state.started_at;
-    Some(nodes::config(&then, &key, began))
+    Ok(Some(nodes::config(&then, &key, began)))
 }
 
 fn tries<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<TryView> {
     let mut tries: Vec<TryView> = Vec::new();
     for row in rows {
+        // It says that there will be a try, and is none.
+        if matches!(row.what, What::Resumed) {
+            continue;
+        }
         // A node's try that was finished within one burst has one row only.
         if tries.last().is_none_or(|last| last.attempt != row.attempt) {
             tries.push(TryView {

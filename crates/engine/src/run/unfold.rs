@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::graph::{NodeClass, StepKey};
 use crate::nodes::{self, StepOutcome};
 use crate::run::burst::{ask, settle_by};
-use crate::run::load::with_rows;
+use crate::run::load::load;
 use crate::run::state::{RunState, Wait, What, Why};
 use crate::run::{journal, nested, persist};
 use crate::unfold::{Act, Child, ChildAsk, ChildCall, PerItem, Unfolding, Wish, is_child_name};
@@ -39,15 +39,12 @@ impl Engine {
         node: &str,
         look: impl FnOnce(&Unfolding<'_>) -> R,
     ) -> Result<R> {
-        let (state, _) = with_rows(self, tx, run_id).await?;
+        let mut state = load(self, tx, run_id).await?;
         let index = state.head.graph.index(node);
         let index = index.ok_or_else(|| Error::not_found("step"))?;
-        seen(
-            &state,
-            &state.frontier.key(index),
-            self.store().clock().now(),
-            look,
-        )
+        let key = state.frontier.key(index);
+        state.bring_children(tx, &key).await?;
+        seen(&state, &key, self.store().clock().now(), look)
     }
 }
 
@@ -85,6 +82,7 @@ fn seen<R>(
         config: &config,
         input: &state.head.input,
         children: state.children.get(key).map_or(&none, |children| children),
+        weight: state.weight_of_children(key),
         per_item: PerItem(&each),
         retry: node.retry.unwrap_or(state.head.graph.retry),
         unknown: node.unknown_outcome,
@@ -271,17 +269,23 @@ pub(crate) fn actor_ctx(ctx: &Ctx, actor: Option<synapscale_core::Actor>) -> Ctx
     }
 }
 
+/// What a child is given, as far as the journal shows it.
+pub(crate) fn fit_shown(input: &Value) -> Value {
+    match journal::is_larger(input, MAX_SHOWN) {
+        true => json!({ "$omitted": "over 16 KiB" }),
+        false => input.clone(),
+    }
+}
+
 /// What the journal tells of a call.
 pub(crate) fn shown(wanted: &ChildCall) -> Option<Arc<Value>> {
     let input = match &wanted.shown {
         Some(shown) => shown,
         None => &wanted.input,
     };
-    let input = match journal::is_larger(input, MAX_SHOWN) {
-        true => json!({ "$omitted": "over 16 KiB" }),
-        false => input.clone(),
-    };
-    Some(Arc::new(json!({ "operation": wanted.operation, "input": input })))
+    Some(Arc::new(
+        json!({ "operation": wanted.operation, "input": fit_shown(input) }),
+    ))
 }
 
 async fn question(

@@ -9,7 +9,7 @@ use crate::run::model::{
     StepView,
 };
 use crate::run::state::{Row, RunState, What, error_value};
-use crate::run::{entity, journal, privacy};
+use crate::run::{entity, journal, limits, privacy};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +20,8 @@ use synapscale_store::orm::{ColumnTrait, Condition, ExprTrait, QueryFilter, Quer
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 
+/// Most that the large outputs of one answer come to, in bytes of JSON; one of them is always shown.
+const MAX_SHOWN: usize = 33 * 1024 * 1024;
 /// How often a waiting caller looks when nothing wakes it.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -29,7 +31,9 @@ impl Engine {
     /// # Errors
     /// `not_found`.
     pub async fn run(&self, tx: &Tx, run_id: Uuid) -> Result<RunView> {
-        view(tx, self.visible(tx, run_id).await?).await
+        let mut view = view(tx, self.visible(tx, run_id).await?).await?;
+        view.waits_for = limits::waits_for(self, tx, run_id, view.status).await?;
+        Ok(view)
     }
 
     /// Where these runs stand, and why those that failed did. Those that are not there are left out.
@@ -100,7 +104,9 @@ impl Engine {
     pub async fn steps(&self, tx: &Tx, run_id: Uuid) -> Result<Vec<StepView>> {
         self.visible(tx, run_id).await?;
         let (state, rows) = with_rows(self, tx, run_id).await?;
-        Ok(steps(&state, rows))
+        let mut steps = steps(&state, rows);
+        show(tx, &mut steps).await?;
+        Ok(steps)
     }
 
     /// Approvals, the newest first; those of private runs for whoever began these, or who asks for the run's own.
@@ -234,6 +240,24 @@ pub(crate) fn steps(state: &RunState, rows: Vec<Row>) -> Vec<StepView> {
     steps.into_values().collect()
 }
 
+/// Fetches the large outputs of steps, as long as they are not too much together.
+pub(crate) async fn show(tx: &Tx, steps: &mut [StepView]) -> Result<()> {
+    let mut left = Some(MAX_SHOWN);
+    let away = |output: &&mut Value| journal::is_away(output);
+    for output in steps
+        .iter_mut()
+        .filter_map(|step| step.output.as_mut())
+        .filter(away)
+    {
+        left = left.and_then(|left| left.checked_sub(journal::weight(output, true)));
+        *output = match left {
+            Some(_) => journal::fetch(tx, output.take()).await?,
+            None => serde_json::json!({ "$omitted": "over 33 MiB in all; runs.step has it" }),
+        };
+    }
+    Ok(())
+}
+
 fn ended(view: &RunView) -> bool {
     view.status.is_final() || view.status == RunStatus::Paused
 }
@@ -278,6 +302,7 @@ fn brief(row: entity::run::Model) -> RunView {
         created_at: row.created_at,
         started_at: row.started_at,
         finished_at: row.finished_at,
+        waits_for: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Events that triggers wait for. Each trigger has a place of its own in its workspace's log; it moves on in the
 //! transaction that starts the runs, so that no event is taken twice and none is missed.
 
-use super::{Firing, overtaken, ready, start};
+use super::{Firing, comes_again, overtaken, ready, start};
 use crate::Flows;
 use crate::entity::event_trigger;
 use serde_json::json;
@@ -104,7 +104,7 @@ async fn one(engine: &Engine, tx: &Tx, row: &event_trigger::Model) -> Result<usi
                     runs += usize::from(run.is_some());
                     last = run.or(last);
                 }
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if comes_again(&error) => return Err(error),
                 Err(error) => failure = serde_json::to_value(&error).ok(),
             }
         }

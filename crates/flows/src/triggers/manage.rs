@@ -29,6 +29,16 @@ pub(crate) async fn close_all(tx: &Tx, workflow_id: Uuid) -> Result<()> {
     sync(tx, workflow_id, &[], &[]).await
 }
 
+/// Those of `some` that have no like among `others`.
+fn missing<'a, A, B>(
+    some: &'a [A],
+    others: &'a [B],
+    is_same: impl Fn(&A, &B) -> bool,
+) -> impl Iterator<Item = &'a A> {
+    some.iter()
+        .filter(move |one| !others.iter().any(|other| is_same(one, other)))
+}
+
 async fn sync_schedules(tx: &Tx, workflow_id: Uuid, wanted: &[ScheduleNode]) -> Result<()> {
     use schedule::Column;
     let query = tx
@@ -49,10 +59,7 @@ async fn sync_schedules(tx: &Tx, workflow_id: Uuid, wanted: &[ScheduleNode]) -> 
         tx.run_update(update.filter(Column::Id.eq(row.id))).await?;
     }
     let now = tx.now().await?;
-    for node in wanted
-        .iter()
-        .filter(|node| !rows.iter().any(|row| is_same(row, node)))
-    {
+    for node in missing(wanted, &rows, |node, row| is_same(row, node)) {
         let parsed = Schedule::parse(&node.cron, &node.timezone).map_err(|error| {
             Error::invalid(
                 format!("/nodes/{}/with/cron", node.node),
@@ -89,20 +96,14 @@ async fn sync_events(tx: &Tx, workflow_id: Uuid, wanted: &[EventNode]) -> Result
     let is_same = |row: &event_trigger::Model, node: &EventNode| {
         row.node == node.node && row.kinds == node.kinds && row.filter == node.filter
     };
-    for row in rows
-        .iter()
-        .filter(|row| !wanted.iter().any(|node| is_same(row, node)))
-    {
+    for row in missing(&rows, wanted, |row, node| is_same(row, node)) {
         let update = tx
             .update::<event_trigger::Entity>()
             .col_expr(Column::Active, Expr::val(false))
             .filter(Column::Id.eq(row.id));
         tx.run_update(update).await?;
     }
-    for node in wanted
-        .iter()
-        .filter(|node| !rows.iter().any(|row| is_same(row, node)))
-    {
+    for node in missing(wanted, &rows, |node, row| is_same(row, node)) {
         // What happened before is none of its business.
         let newest = tx.events(None, &EventFilter::default(), 1, true).await?;
         tx.insert::<event_trigger::Entity>(event_trigger::Model {

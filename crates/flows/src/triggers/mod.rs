@@ -14,7 +14,7 @@ use crate::entity::workflow;
 use crate::service;
 use crate::view::WorkflowStatus;
 use serde_json::Value;
-use synapscale_core::{Actor, Error, Result};
+use synapscale_core::{Actor, Error, ErrorKind, Result};
 use synapscale_engine::{Engine, NewRun, WorkflowRef};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
 use synapscale_store::{Scoped, Tx};
@@ -94,6 +94,12 @@ async fn start(
         Err(error) if error.code() == "already_exists" => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the same may work at the next look, so that the trigger stays where it is: a database that is away, or a workspace
+/// with as many runs queued as it may have.
+fn comes_again(error: &Error) -> bool {
+    error.is_transient() || error.kind() == ErrorKind::RateLimited
 }
 
 /// Somebody else moved the row on in this moment: nothing of this firing is to stay.

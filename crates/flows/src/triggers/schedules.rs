@@ -1,7 +1,7 @@
 //! Schedules whose turn has come. A turn has one run however many processes look: its id follows from schedule and turn,
 //! and the row moves on only from where the look found it.
 
-use super::{Firing, overtaken, ready, start};
+use super::{Firing, comes_again, overtaken, ready, start};
 use crate::Flows;
 use crate::entity::schedule;
 use chrono::{DateTime, Duration, Utc};
@@ -86,7 +86,7 @@ async fn one(engine: &Engine, tx: &Tx, row: &schedule::Model) -> Result<usize> {
                     last = run.or(last);
                     failure = None;
                 }
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if comes_again(&error) => return Err(error),
                 Err(error) => failure = serde_json::to_value(&error).ok(),
             }
         }

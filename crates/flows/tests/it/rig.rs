@@ -69,6 +69,15 @@ pub struct Gauge {
     pub moods: AtomicI64,
 }
 
+/// A call of `test.slow`, until it is over or broken off.
+struct UnderWay(Arc<Gauge>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 fn echo(input: &Echo) -> Result<Echoed> {
     match input.fail {
         true => Err(Error::conflict("told_to_fail", "It was told to fail.")),
@@ -105,9 +114,9 @@ fn operations(gauge: &Arc<Gauge>) -> Vec<Operation> {
                 async move {
                     gauge.calls.fetch_add(1, Ordering::SeqCst);
                     let now = gauge.now.fetch_add(1, Ordering::SeqCst) + 1;
+                    let _under_way = UnderWay(gauge.clone());
                     gauge.most.fetch_max(now, Ordering::SeqCst);
                     tokio::time::sleep(Duration::from_millis(60)).await;
-                    gauge.now.fetch_sub(1, Ordering::SeqCst);
                     echo(&input)
                 }
             }),
@@ -141,6 +150,11 @@ impl Rig {
 
     /// Without a worker at work.
     pub async fn idle(db: &TestDb) -> Self {
+        Self::with(db, EngineConfig::default()).await
+    }
+
+    /// As [`Rig::idle`], with an engine of those settings.
+    pub async fn with(db: &TestDb, settings: EngineConfig) -> Self {
         let flows = Flows::new();
         let gauge = Arc::new(Gauge::default());
         let mut test = Module::new("test");
@@ -155,7 +169,7 @@ impl Rig {
         let people = Arc::new(Everybody::default());
         let config = EngineConfig {
             poll: Duration::from_millis(100),
-            ..EngineConfig::default()
+            ..settings
         };
         let outbound = Outbound::new(OutboundPolicy::default()).expect("a client");
         let engine = Engine::new(gate.clone(), people.clone(), outbound, config, Vec::new());
@@ -278,7 +292,7 @@ impl Rig {
         let rows = self.engine.store().read(ctx, |tx| async move {
             let mut select = Query::select();
             select
-                .column("id")
+                .column("tenant_id")
                 .from(table)
                 .and_where(Expr::col("tenant_id").eq(tx.ctx().tenant().0));
             tx.query_all(&select).await.map_err(Error::internal)

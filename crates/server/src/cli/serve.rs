@@ -35,6 +35,10 @@ Settings come from synapscale.toml, then SYNAPSCALE_… variables, then flags:
         service, sample_ratio     SYNAPSCALE_OTLP_SERVICE, SYNAPSCALE_OTLP_SAMPLE_RATIO: synapscale and 1.0 unless set
   [limits] body_bytes, request_seconds, event_streams, worker_slots, database_connections, write_queue,
            drain_seconds, rate_factor     as variables SYNAPSCALE_BODY_BYTES and so on
+           tenant_running                 SYNAPSCALE_TENANT_RUNNING: runs of one workspace at work at once, over all
+                                          processes; 0, which is the default, for as many as there are places
+           tenant_queued                  SYNAPSCALE_TENANT_QUEUED: runs of one workspace that may be queued, 100000
+                                          unless given, 0 for any number; beyond it starts are answered with 429
 The master key is in SYNAPSCALE_MASTER_KEY, or in master.key in the data directory, made on the first start. Back it up.
 SIGTERM and Ctrl-C drain; a second one ends at once.";
 

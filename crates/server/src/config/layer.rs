@@ -120,6 +120,8 @@ pub(super) struct LimitsLayer {
     pub request_seconds: Option<u64>,
     pub event_streams: Option<u64>,
     pub worker_slots: Option<u64>,
+    pub tenant_running: Option<u64>,
+    pub tenant_queued: Option<u64>,
     pub database_connections: Option<u64>,
     pub write_queue: Option<u64>,
     pub drain_seconds: Option<u64>,
@@ -200,6 +202,8 @@ impl Layer {
             request_seconds: number("REQUEST_SECONDS", "limits/request_seconds"),
             event_streams: number("EVENT_STREAMS", "limits/event_streams"),
             worker_slots: number("WORKER_SLOTS", "limits/worker_slots"),
+            tenant_running: number("TENANT_RUNNING", "limits/tenant_running"),
+            tenant_queued: number("TENANT_QUEUED", "limits/tenant_queued"),
             database_connections: number("DATABASE_CONNECTIONS", "limits/database_connections"),
             write_queue: number("WRITE_QUEUE", "limits/write_queue"),
             drain_seconds: number("DRAIN_SECONDS", "limits/drain_seconds"),
@@ -308,6 +312,8 @@ impl LimitsLayer {
             request_seconds: self.request_seconds.or(below.request_seconds),
             event_streams: self.event_streams.or(below.event_streams),
             worker_slots: self.worker_slots.or(below.worker_slots),
+            tenant_running: self.tenant_running.or(below.tenant_running),
+            tenant_queued: self.tenant_queued.or(below.tenant_queued),
             database_connections: self.database_connections.or(below.database_connections),
             write_queue: self.write_queue.or(below.write_queue),
             drain_seconds: self.drain_seconds.or(below.drain_seconds),
@@ -352,6 +358,12 @@ impl LimitsLayer {
                 within("worker_slots", self.worker_slots, 1, 100_000),
                 usual.worker_slots,
             ),
+            tenant_running: within("tenant_running", self.tenant_running, 0, 100_000)
+                .and_then(|value| u32::try_from(value).ok())
+                .unwrap_or(usual.tenant_running),
+            tenant_queued: within("tenant_queued", self.tenant_queued, 0, 100_000_000)
+                .and_then(|value| u32::try_from(value).ok())
+                .unwrap_or(usual.tenant_queued),
             database_connections: within("database_connections", self.database_connections, 2, 1000)
                 .and_then(|value| u32::try_from(value).ok()),
             write_queue: within("write_queue", self.write_queue, 1, 1_000_000)

@@ -195,3 +195,37 @@ fn cycles_have_a_depth() {
     assert_eq!(graph.loops().all()[3].parent, Some(2));
     assert_eq!(node_faults(nested(5)), [at("/nodes/h4", "loop_too_deep")]);
 }
+
+#[test]
+fn no_round_goes_on_past_a_step_that_failed() {
+    let nodes = json!({
+        "start": start(), "head": merge(json!(["start", "more.true"])), "a": set(json!("head")), "more": choose("head"),
+        "join": merge(json!(["a", "more.false"])), "back": choose("join"), "end": set(json!("back.false")),
+    });
+    // `a` leads back by way of `join`, so it is of the cycle.
+    let mut nodes = nodes;
+    nodes["head"]["after"] = json!(["start", "more.true", "back.true"]);
+    let mut play = Play::new(nodes);
+    play.done("start", "out");
+    let mut next = play.done("head:1", "out");
+    next.sort();
+    assert_eq!(next, ["+a:1", "+more:1"]);
+    let failed = StepKey {
+        node: play.graph.index("a").unwrap(),
+        path: "1".to_owned().into(),
+    };
+    assert_eq!(
+        play.frontier.settle(&play.graph, failed.clone(), Settled::Failed),
+        []
+    );
+    // Everything else of the round is over now, and it was to go on: but not past `a`.
+    assert_eq!(play.done("more:1", "true"), Vec::<String>::new());
+    assert_eq!(
+        play.frontier.outcome(),
+        Some(Outcome::Failed { node: failed.node })
+    );
+    play.frontier.retry(&failed);
+    assert_eq!(play.done("a:1", "out"), ["+join:1"]);
+    assert_eq!(play.done("join:1", "out"), ["+back:1"]);
+    assert_eq!(play.done("back:1", "false"), ["+head:2"]);
+}

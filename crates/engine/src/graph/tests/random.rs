@@ -2,7 +2,7 @@
 //! recursive reading of the graph that knows neither queue nor tally.
 
 use super::*;
-use crate::graph::{Frontier, Join, Outcome, Settled, StepKey, Transition};
+use crate::graph::{Frontier, Join, OnError, Outcome, Settled, StepKey, Transition};
 use std::collections::{BTreeMap, BTreeSet};
 
 const GRAPHS: u64 = 3_000;
@@ -100,6 +100,14 @@ fn nodes(dice: &mut Dice) -> Value {
             *join = json!(most);
         }
     }
+    // Where nothing leads on from a failure, some of these end the run.
+    let words = nodes.to_string();
+    for node in 0..count {
+        if !words.contains(&format!("\"n{node}.error\"")) && dice.roll(2) == 0 {
+            let node = nodes[format!("n{node}")].as_object_mut().unwrap();
+            node.remove("on_error");
+        }
+    }
     nodes
 }
 
@@ -119,6 +127,7 @@ fn port(graph: &CompiledGraph, seed: u64, node: usize, path: &str) -> &'static s
         _ if late => "b",
         0..=3 => "a",
         4..=6 => "b",
+        _ if graph.node(node).on_error == OnError::Fail => "b",
         _ => "error",
     }
 }
@@ -199,7 +208,8 @@ impl Model<'_> {
     }
 }
 
-/// Settles what is ready in random order; what ran, and how often.
+/// Settles what is ready in random order; what ran, and how often. Steps whose failure ends the run fail now and then, and
+/// are resumed after some of what was under way has come in.
 fn play(
     graph: &CompiledGraph,
     seed: u64,
@@ -214,9 +224,29 @@ fn play(
     };
     let mut open: Vec<StepKey> = ready(first).collect();
     let mut ran = BTreeMap::new();
-    while !open.is_empty() {
+    // What failed, and how many others come in before it is resumed.
+    let mut failed: Option<(StepKey, usize)> = None;
+    let mut tried = BTreeSet::new();
+    while !open.is_empty() || failed.is_some() {
+        if failed
+            .as_ref()
+            .is_some_and(|(_, wait)| *wait == 0 || open.is_empty())
+            && let Some((key, _)) = failed.take()
+        {
+            frontier.retry(&key);
+            open.push(key);
+        }
         let key = open.swap_remove(dice.roll(open.len()));
-        assert!(!frontier.is_finished());
+        assert_eq!(frontier.is_finished(), failed.is_some());
+        let may_fail = graph.node(key.node).on_error == OnError::Fail && failed.is_none();
+        if may_fail && dice.roll(4) == 0 && tried.insert(key.clone()) {
+            assert_eq!(frontier.settle(graph, key.clone(), Settled::Failed), []);
+            failed = Some((key, dice.roll(3)));
+            continue;
+        }
+        if let Some((_, wait)) = &mut failed {
+            *wait -= 1;
+        }
         let port = port(graph, seed, key.node, key.path.as_str());
         *ran.entry((key.node, key.path.to_string())).or_insert(0) += 1;
         let settled = match port {
