@@ -285,8 +285,9 @@ pub(crate) fn operations(backlog: &Backlog) -> Vec<Operation> {
             .handle(move |tx: Tx, input: Arc<CreateComment>| {
                 let backlog = backlog.clone();
                 async move {
+                    let made = create(&tx, &input).await?;
                     backlog.catch_up(&tx).await?;
-                    create(&tx, &input).await.map(Outcome::Done)
+                    Ok(Outcome::Done(made))
                 }
             }),
         Operation::read("comments.list", "List a task's comments")

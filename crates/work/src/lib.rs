@@ -57,6 +57,7 @@ pub fn module() -> Module {
         search::migration(),
         position::migration(),
         filter::migration(),
+        recurrence::follows(),
     ];
     module.entities = [
         entity::entities(),

@@ -13,7 +13,7 @@ use crate::{apply, author, query};
 use chrono::{DateTime, NaiveDate, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use synapscale_core::{Error, Result};
+use synapscale_core::{Error, ErrorKind, Result};
 use synapscale_ops::{Patch, Revisioned};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
@@ -153,10 +153,16 @@ async fn count(tx: &Tx, task: &task::Model, minutes: i64) -> Result<()> {
                 actual_minutes: Patch::Value(Ord::max(sum, 0)),
                 ..TaskBody::default()
             }),
+            // The sum is of the task as it was read: one that changed meanwhile is read again.
+            expected_revision: Some(task.revision),
             ..TaskPatch::of(Op::Update, Some(task.id))
         }],
     };
-    let plan = Plan::make(tx, &set, Sequence::Given).await?;
+    let plan = Plan::make(tx, &set, Sequence::Given).await;
+    let plan = plan.map_err(|error| match error.kind() {
+        ErrorKind::Stale => apply::busy(),
+        _ => error,
+    })?;
     apply::write(tx, &plan, None).await.map(drop)
 }
 
