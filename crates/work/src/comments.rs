@@ -177,13 +177,18 @@ async fn create(tx: &Tx, input: &CreateComment) -> Result<Comment> {
     };
     tx.insert::<comment::Entity>(row.clone()).await?;
     reword(tx, row.task_id).await?;
+    tell_created(tx, &row, task.title);
+    Ok(row.into())
+}
+
+/// Tells of a comment that was written.
+pub(crate) fn tell_created(tx: &Tx, row: &comment::Model, title: String) {
     let told = CommentCreated {
         comment_id: row.id,
-        title: task.title,
+        title,
     };
     let changes = diff(&json!({}), &json!({ "comment": row.body }));
     tx.emit(NewEvent::new("task", row.task_id, &told).with_changes(changes));
-    Ok(row.into())
 }
 
 /// The comment, if its task is there.

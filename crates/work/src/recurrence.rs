@@ -125,6 +125,15 @@ impl Recurrence {
         (self.every == 0).then_some(("every", "This is 1 at least."))
     }
 
+    /// Whether its numbers are such as the schema allows, and nothing else is wrong with it.
+    pub(crate) fn is_within_bounds(&self) -> bool {
+        self.fault().is_none()
+            && (1..=365).contains(&self.every)
+            && self.weekdays.len() <= 7
+            && self.month_day.is_none_or(|day| (1..=31).contains(&day))
+            && (-840..=840).contains(&self.utc_offset_minutes)
+    }
+
     /// The rule with its day of the month written down, if a shorter month could make it forget that: the 31st becomes the
     /// 28th in February, and must be the 31st in March again.
     pub(crate) fn on_its_day(mut self, last: DateTime<Utc>) -> Self {

@@ -30,6 +30,7 @@ export const PLACES: Place[] = [
   { name: "tasks-tree", at: ({ project }) => `/work/${project}` },
   { name: "tasks-table", at: () => "/work/all" },
   { name: "task", at: ({ project, task }) => `/work/${project}/${task}` },
+  { name: "import", at: () => "/work/import" },
   { name: "history", at: () => "/work/history", do: (page) => page.getByRole("row").nth(1).click() },
   { name: "events", at: () => "/events" },
   { name: "event", at: () => "/events", do: (page) => page.getByRole("row").nth(1).click() },

@@ -11,6 +11,7 @@ mod crash;
 mod events;
 mod families_killed;
 mod foreign;
+mod imports;
 mod main_job;
 mod mcp_client;
 mod models;

@@ -9,7 +9,7 @@ use synapscale_store::{Migrations, Store};
 use synapscale_testkit::{TestDb, db_test};
 
 async fn home(db: &TestDb) -> (Store, Ctx) {
-    let module = crate::module();
+    let module = crate::Work::new().module();
     let store = db
         .open(&Migrations::new(module.migrations), &module.entities)
         .await;

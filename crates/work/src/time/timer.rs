@@ -1,8 +1,8 @@
 //! The one running timer of each person.
 
-use super::{MAX_ACTUAL, MAX_MINUTES, TimeEntry, count, entry};
+use super::{MAX_ACTUAL, MAX_MINUTES, TimeEntry, count, entry, tell_logged};
 use crate::entity::task;
-use crate::events::{TimeLogged, TimerStarted};
+use crate::events::TimerStarted;
 use crate::{apply, author, query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -148,12 +148,7 @@ async fn close(tx: &Tx, before: entry::Model) -> Result<StoppedTimer> {
         Some(task) => count_deleted(tx, &task, counted).await?,
         None => {}
     }
-    let told = TimeLogged {
-        time_entry_id: after.id,
-        minutes: counted,
-        date: after.day.clone(),
-    };
-    tx.emit(NewEvent::new("task", after.task_id, &told));
+    tell_logged(tx, &after);
     Ok(StoppedTimer {
         entry: after.into(),
         cut: minutes > counted,
