@@ -26,11 +26,7 @@ export function ImportPage() {
         {search.import === undefined ? (
           <Choose project={search.project} />
         ) : found.error && !found.data ? (
-          <ProblemPage
-            error={found.error}
-            what="The import could not be loaded"
-            onRetry={() => void found.refetch()}
-          />
+          <ProblemPage error={found.error} what="The import could not be loaded" onRetry={() => void found.refetch()} />
         ) : found.data?.status === "uploading" ? (
           <PreviewPart found={found.data} project={search.project} />
         ) : (

@@ -13,14 +13,8 @@ export function Problems({ problems }: { problems: Preview["problems"] }) {
       </summary>
       <ul>
         {items.map((problem, index) => (
-          // The same may be said of one place twice.
-          // biome-ignore lint/suspicious/noArrayIndexKey: the list never changes its order
-          <li key={index}>
-            {problem.level === "error" ? (
-              <CircleAlert aria-label="Left out" />
-            ) : (
-              <TriangleAlert aria-label="Warning" />
-            )}
+          <li key={`${index} ${problem.at}`}>
+            {problem.level === "error" ? <CircleAlert aria-label="Left out" /> : <TriangleAlert aria-label="Warning" />}
             <span className="faint">{problem.at}</span> {problem.message}
           </li>
         ))}

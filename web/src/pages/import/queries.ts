@@ -75,8 +75,7 @@ export function useSteps(id: string) {
   const path = { import_id: id };
   const onSuccess = (found: Import) => client.setQueryData(keys.import(id), found);
   const start = useMutation({
-    mutationFn: (reading: Reading) =>
-      take(api.POST("/imports/{import_id}/start", { params: { path }, body: reading })),
+    mutationFn: (reading: Reading) => take(api.POST("/imports/{import_id}/start", { params: { path }, body: reading })),
     onSuccess,
   });
   const undo = useMutation({
