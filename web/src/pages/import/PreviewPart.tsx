@@ -3,7 +3,7 @@ import { useState } from "react";
 import { counted } from "@/lib/transfer";
 import { ProblemNotice } from "@/ui/Problem";
 import { SkeletonRows } from "@/ui/parts";
-import { Status, wordOf } from "@/ui/Status";
+import { Status } from "@/ui/Status";
 import { useProjects } from "../work/queries";
 import { Problems } from "./Problems";
 import { type Field, type Format, type Import, type Preview, type Reading, usePreview, useSteps } from "./queries";
@@ -159,7 +159,7 @@ function Columns({ table, onChange }: ColumnsProps) {
           >
             {FIELDS.map((field) => (
               <option key={field} value={field}>
-                {field === "ignore" ? "not taken" : wordOf(field)}
+                {field === "ignore" ? "not taken" : field.replaceAll("_", " ")}
               </option>
             ))}
           </select>
