@@ -98,7 +98,8 @@ function edit(page: Page) {
 }
 
 async function chooseFile(page: Page) {
-  const table = "Title,Project,Due,Labels\nWater the plants,Garden,2026-04-01,home\n,Garden,,\nMow the lawn,Garden,soon,\n";
+  const table =
+    "Title,Project,Due,Labels\nWater the plants,Garden,2026-04-01,home\n,Garden,,\nMow the lawn,Garden,soon,\n";
   const file = { name: "garden.csv", mimeType: "text/csv", buffer: Buffer.from(table) };
   await page.locator("input[type=file]").setInputFiles(file);
   await page.getByText("This has no title.").waitFor();
