@@ -262,6 +262,7 @@ impl App {
         let rates = config.limits.rates();
         let gate = Gate::new(modules.registry()?, store.clone(), GateConfig { rates });
         let engine = engine(&config, &gate, &modules.auth, Agents::kinds())?;
+        modules.work.attach(engine.clone());
         modules.flows.attach(engine.clone(), store.secrets().clone());
         modules
             .models

@@ -10,6 +10,7 @@ use synapscale_llm::service::Models;
 use synapscale_mcp::Mcp;
 use synapscale_ops::{Module, Registry};
 use synapscale_store::{EntitySpec, Migrations, Store};
+use synapscale_work::Work;
 
 /// All modules of one server, and what the server itself holds of them.
 pub struct Modules {
@@ -17,6 +18,8 @@ pub struct Modules {
     pub list: Vec<Module>,
     /// Who calls.
     pub auth: Authenticator,
+    /// Projects and tasks; the engine is attached once it stands.
+    pub work: Work,
     /// Workflows; the engine is attached once it stands.
     pub flows: Flows,
     /// Agents and conversations; the engine is attached once it stands.
@@ -31,6 +34,7 @@ impl Modules {
     /// The modules over `store`.
     pub fn new(store: &Store) -> Self {
         let auth = Authenticator::new(store.clone());
+        let work = Work::new();
         let flows = Flows::new();
         let agents = Agents::new();
         let models = Models::unattached(store.clone());
@@ -41,13 +45,14 @@ impl Modules {
             synapscale_identity::module(&auth),
             models.module(),
             mcp.module(),
-            synapscale_work::module(),
+            work.module(),
             flows.module(),
             agents.module(),
         ];
         Modules {
             list,
             auth,
+            work,
             flows,
             agents,
             models,

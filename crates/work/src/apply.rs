@@ -9,10 +9,13 @@ use crate::plan::{Plan, Row, Sequence, Touch};
 use crate::{author, search, undo};
 use serde_json::{Value, json};
 use synapscale_core::{Change, Changes, Error, NewEvent, Result, diff, new_id};
-use synapscale_store::orm::sea_query::{Expr, ExprTrait};
+use synapscale_store::orm::sea_query::{CaseStatement, Expr, ExprTrait};
 use synapscale_store::orm::{ColumnTrait, IntoActiveModel, QueryFilter};
 use synapscale_store::{DeleteGroup, Tx};
 use uuid::Uuid;
+
+#[cfg(test)]
+mod tests;
 
 /// Dependencies of one statement: both databases bound the values of one.
 const LINKS: usize = 2_000;
@@ -83,14 +86,17 @@ async fn insert(tx: &Tx, plan: &Plan) -> Result<()> {
     search::add(tx, &tasks).await
 }
 
-/// Every changed column of a row, guarded by the revision that the plan was made against.
+/// The changed columns of a row and no others, guarded by the revision that the plan was made against. Places that are
+/// settled and the minutes of a deleted task's timer are written without a new revision: what did not change here must not
+/// be written back as it was read.
 macro_rules! update_row {
     ($tx:expr, $module:ident, $before:expr, $after:expr) => {{
         let mut model = $after.clone().into_active_model().reset_all();
-        model.not_set($module::Column::TenantId);
-        model.not_set($module::Column::Id);
-        model.not_set($module::Column::CreatedAt);
-        model.not_set($module::Column::CreatedBy);
+        for column in $module::Column::iter() {
+            if $before.get(column) == $after.get(column) {
+                model.not_set(column);
+            }
+        }
         let update = $tx
             .update::<$module::Entity>()
             .set(model)
@@ -101,7 +107,7 @@ macro_rules! update_row {
 }
 
 async fn update(tx: &Tx, plan: &Plan) -> Result<()> {
-    use synapscale_store::orm::ActiveModelTrait;
+    use synapscale_store::orm::{ActiveModelTrait, Iterable, ModelTrait};
     for row in plan.projects.values().filter(|row| row.whole()) {
         if let Some(before) = &row.before {
             update_row!(tx, project, before, row.after);
@@ -169,11 +175,16 @@ async fn file(tx: &Tx, plan: &Plan) -> Result<()> {
 
 /// Writes the places of tasks from before there were places. Their revisions stay: they stand where they stood.
 async fn settle(tx: &Tx, plan: &Plan) -> Result<()> {
-    for (id, place) in &plan.settled {
+    for some in plan.settled.chunks(500) {
+        let mut place = CaseStatement::new();
+        for (id, position) in some {
+            place = place.case(task::Column::Id.eq(*id), Expr::val(position.as_str()));
+        }
+        let place = place.finally(Expr::col(task::Column::Position));
         let update = tx
             .update::<task::Entity>()
-            .col_expr(task::Column::Position, Expr::val(place.clone()))
-            .filter(task::Column::Id.eq(*id))
+            .col_expr(task::Column::Position, place.into())
+            .filter(task::Column::Id.is_in(some.iter().map(|(id, _)| *id)))
             .filter(task::Column::Position.eq(""));
         tx.run_update(update).await?;
     }
@@ -282,12 +293,14 @@ async fn delete(tx: &Tx, plan: &Plan) -> Result<()> {
 }
 
 /// Somebody else changed one of the rows between our read and our write: the whole transaction is tried again.
+pub(crate) fn busy() -> Error {
+    Error::unavailable("busy_row", "A row changed at the same moment. Try again.").transient()
+}
+
 fn all_hit(hit: u64, ids: &[Uuid]) -> Result<()> {
     match usize::try_from(hit) == Ok(ids.len()) {
         true => Ok(()),
-        false => {
-            Err(Error::unavailable("busy_row", "A row changed at the same moment. Try again.").transient())
-        }
+        false => Err(busy()),
     }
 }
 

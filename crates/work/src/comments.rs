@@ -177,13 +177,18 @@ async fn create(tx: &Tx, input: &CreateComment) -> Result<Comment> {
     };
     tx.insert::<comment::Entity>(row.clone()).await?;
     reword(tx, row.task_id).await?;
+    tell_created(tx, &row, task.title);
+    Ok(row.into())
+}
+
+/// Tells of a comment that was written.
+pub(crate) fn tell_created(tx: &Tx, row: &comment::Model, title: String) {
     let told = CommentCreated {
         comment_id: row.id,
-        title: task.title,
+        title,
     };
     let changes = diff(&json!({}), &json!({ "comment": row.body }));
     tx.emit(NewEvent::new("task", row.task_id, &told).with_changes(changes));
-    Ok(row.into())
 }
 
 /// The comment, if its task is there.
@@ -285,8 +290,9 @@ pub(crate) fn operations(backlog: &Backlog) -> Vec<Operation> {
             .handle(move |tx: Tx, input: Arc<CreateComment>| {
                 let backlog = backlog.clone();
                 async move {
+                    let made = create(&tx, &input).await?;
                     backlog.catch_up(&tx).await?;
-                    create(&tx, &input).await.map(Outcome::Done)
+                    Ok(Outcome::Done(made))
                 }
             }),
         Operation::read("comments.list", "List a task's comments")

@@ -117,6 +117,7 @@ soft_entity!(task, "tasks", {
     recurrence: Option<Json>,
     indexed: i64,
     position: String,
+    follows_id: Option<Uuid>,
 });
 
 /// An applied patch set with what undoes it.

@@ -74,7 +74,7 @@ impl EventPayload for PatchSetUndone {
     const ABOUT: &'static str = "A patch set was undone.";
 }
 
-/// Declares events about a task whose payload is no more than a few ids and words.
+/// Declares events about a task or an import whose payload is no more than a few ids and words.
 macro_rules! task_events {
     ($($name:ident = $kind:literal, $about:literal { $($(#[$meta:meta])* $field:ident: $type:ty,)* })*) => {$(
         #[doc = $about]
@@ -145,6 +145,22 @@ task_events! {
         /// Its name.
         name: String,
     }
+    ImportFinished = "import.finished", "A file of tasks was imported." {
+        /// The file's name.
+        name: String,
+        /// How many tasks were made.
+        created: i64,
+        /// How many that stood already were changed.
+        updated: i64,
+        /// How many stood already as the file has them.
+        unchanged: i64,
+        /// How many could not be taken.
+        left_out: i64,
+    }
+    ImportUndone = "import.undone", "An import was undone." {
+        /// The file's name.
+        name: String,
+    }
     TimerStarted = "timer.started", "Somebody started a timer on a task." {
         /// The entry that the timer becomes.
         time_entry_id: Uuid,
@@ -175,5 +191,7 @@ pub fn kinds() -> Vec<EventKind> {
         EventKind::of::<FilterSaved>(),
         EventKind::of::<FilterDeleted>(),
         EventKind::of::<ProjectPurged>(),
+        EventKind::of::<ImportFinished>(),
+        EventKind::of::<ImportUndone>(),
     ]
 }

@@ -76,10 +76,10 @@ macro_rules! with_fields {
             assignee: String,
             /// Whether they are nobody's.
             unassigned: bool,
-            /// With this tag.
+            /// With this tag, letter for letter: `Home` is not `home`.
             #[schemars(length(max = 64))]
             tag: String,
-            /// With all of these tags.
+            /// With all of these tags, letter for letter.
             #[schemars(length(max = 10), inner(length(min = 1, max = 64)))]
             tags: Vec<String>,
             /// What to do with tasks in the archive; they are left out unless asked for.

@@ -1,5 +1,6 @@
 //! Reading: rows by id and group, trees by one recursive query, lists by filters and a stable order.
 
+use crate::comments::comment;
 use crate::entity::{patch_set, project, task};
 use crate::filter::TaskFilter;
 use crate::links;
@@ -21,6 +22,8 @@ use uuid::Uuid;
 
 /// Most tasks of one tree.
 const MAX_TREE: u64 = 20_000;
+/// Most tasks that are looked at as made by the completion of one.
+const MAX_FOLLOWERS: u64 = 100;
 /// Ids in one statement: both databases bound the values of one.
 const IDS: usize = 1_000;
 
@@ -101,6 +104,42 @@ pub(crate) async fn tasks_of_group(tx: &Tx, group: Uuid) -> Result<Vec<task::Mod
         .filter(task::Column::DeleteGroup.eq(group))
         .rows(tx)
         .await
+}
+
+/// The living tasks that the completion of this one made.
+pub(crate) async fn followers(tx: &Tx, id: Uuid) -> Result<Vec<task::Model>> {
+    tx.find_live::<task::Entity>()
+        .filter(task::Column::FollowsId.eq(id))
+        .limit(MAX_FOLLOWERS)
+        .rows(tx)
+        .await
+}
+
+/// Whether the completion of one of these made a task that stands.
+pub(crate) async fn is_followed(tx: &Tx, ids: &[Uuid]) -> Result<bool> {
+    for some in ids.chunks(IDS) {
+        let found = tx
+            .find_live::<task::Entity>()
+            .filter(task::Column::FollowsId.is_in(some.iter().copied()));
+        if found.row(tx).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether somebody has put something below a task, or said something about it.
+pub(crate) async fn is_begun(tx: &Tx, id: Uuid) -> Result<bool> {
+    let below = tx
+        .find_live::<task::Entity>()
+        .filter(task::Column::ParentId.eq(id));
+    if below.row(tx).await?.is_some() {
+        return Ok(true);
+    }
+    let said = tx
+        .find::<comment::Entity>()
+        .filter(comment::Column::TaskId.eq(id));
+    Ok(said.row(tx).await?.is_some())
 }
 
 pub(crate) async fn projects_of_group(tx: &Tx, group: Uuid) -> Result<Vec<project::Model>> {
@@ -301,15 +340,13 @@ pub(crate) fn contains(column: impl Into<SimpleExpr>, text: &str) -> SimpleExpr 
     SimpleExpr::from(Func::lower(column.into())).like(pattern)
 }
 
-/// A tag as it stands in the JSON text, quotes and all.
+/// Whether a list of tags has this one, letter for letter: as it stands in the JSON text, quotes and all. `LIKE` takes a
+/// for A on one of the databases; taking a text out of another is the same on both.
 pub(crate) fn tagged(column: SimpleExpr, tag: &str) -> SimpleExpr {
     let quoted = serde_json::to_string(tag).unwrap_or_default();
-    let escaped = quoted
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
-    let pattern = synapscale_store::orm::sea_query::LikeExpr::new(format!("%{escaped}%")).escape('\\');
-    column.cast_as(Alias::new("text")).like(pattern)
+    let text = column.cast_as(Alias::new("text"));
+    let without = Func::cust(Alias::new("replace")).args([text.clone(), Expr::val(quoted), Expr::val("")]);
+    text.ne(without)
 }
 
 pub(crate) async fn projects(tx: &Tx, wanted: &ListProjects) -> Result<Page<Project>> {

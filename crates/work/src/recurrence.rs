@@ -4,10 +4,7 @@ use chrono::{DateTime, Datelike, Days, Duration, Months, NaiveDate, NaiveDateTim
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synapscale_store::Migration;
-use synapscale_store::schema::{Index, json, timestamp};
-
-/// Most steps that are taken to leave missed days behind.
-const MAX_STEPS: u32 = 40_000;
+use synapscale_store::schema::{Index, json, timestamp, uuid};
 
 pub(crate) fn migration() -> Migration {
     Migration::new("work_0006_recurrence")
@@ -16,6 +13,16 @@ pub(crate) fn migration() -> Migration {
         .add_index(
             "tasks",
             Index::new("tasks_by_scheduled", &["scheduled_date", "id"]),
+        )
+}
+
+/// Which task a task came from: it comes back when the one that it follows is opened again.
+pub(crate) fn follows() -> Migration {
+    Migration::new("work_0010_follows")
+        .add_column("tasks", uuid("follows_id").null())
+        .add_index(
+            "tasks",
+            Index::new("tasks_by_followed", &["follows_id"]).only("follows_id IS NOT NULL"),
         )
 }
 
@@ -118,6 +125,15 @@ impl Recurrence {
         (self.every == 0).then_some(("every", "This is 1 at least."))
     }
 
+    /// Whether its numbers are such as the schema allows, and nothing else is wrong with it.
+    pub(crate) fn is_within_bounds(&self) -> bool {
+        self.fault().is_none()
+            && (1..=365).contains(&self.every)
+            && self.weekdays.len() <= 7
+            && self.month_day.is_none_or(|day| (1..=31).contains(&day))
+            && (-840..=840).contains(&self.utc_offset_minutes)
+    }
+
     /// The rule with its day of the month written down, if a shorter month could make it forget that: the 31st becomes the
     /// 28th in February, and must be the 31st in March again.
     pub(crate) fn on_its_day(mut self, last: DateTime<Utc>) -> Self {
@@ -141,52 +157,62 @@ impl Recurrence {
             ReckonedFrom::Due => last.date(),
             ReckonedFrom::Completion => done.date(),
         };
-        let mut day = start;
-        for _ in 0..MAX_STEPS {
-            day = self.after(day, start)?;
-            let time = day.and_time(last.time());
-            if self.from == ReckonedFrom::Completion || time > done {
-                let time = there(time)?;
-                return Some(time).filter(|time| self.until.is_none_or(|until| *time <= until));
-            }
-        }
-        None
-    }
-
-    /// The rule's next day after `day`, in step with `start`.
-    fn after(&self, day: NaiveDate, start: NaiveDate) -> Option<NaiveDate> {
-        let every = u64::from(self.every);
-        match self.unit {
-            Unit::Day => day.checked_add_days(Days::new(every)),
-            Unit::Week if self.weekdays.is_empty() => day.checked_add_days(Days::new(7 * every)),
-            Unit::Week => self.weekday_after(day),
-            Unit::Month => {
-                let first = day.with_day(1)?;
-                let wanted = self.month_day.unwrap_or(start.day());
-                // A day of this month that is still to come is no step of months away.
-                let this_month = on_day(first, wanted)?;
-                if this_month > day && self.month_day.is_some() {
-                    return Some(this_month);
-                }
-                on_day(first.checked_add_months(Months::new(self.every))?, wanted)
-            }
-        }
-    }
-
-    /// The next of the rule's days in this week, or the first of them when so many weeks have passed.
-    fn weekday_after(&self, day: NaiveDate) -> Option<NaiveDate> {
-        let monday = day.checked_sub_days(Days::new(u64::from(day.weekday().num_days_from_monday())))?;
-        let in_week = |monday: NaiveDate| {
-            (0..7)
-                .filter_map(move |ahead| monday.checked_add_days(Days::new(ahead)))
-                .filter(|day| self.weekdays.contains(&Day::of(day.weekday())))
+        // Turns that were missed are leapt over, however many they are: no turn after the one that follows `done` matters.
+        let passed = self.turns(start, done.date())?;
+        let wanted = |day: &NaiveDate| {
+            *day > start && (self.from == ReckonedFrom::Completion || day.and_time(last.time()) > done)
         };
-        let later = in_week(monday).find(|found| *found > day);
-        later.or_else(|| {
-            let weeks = Days::new(7 * u64::from(self.every));
-            in_week(monday.checked_add_days(weeks)?).next()
-        })
+        let day = (passed..=passed.checked_add(2)?)
+            .filter_map(|turn| self.days(start, turn))
+            .find_map(|days| days.into_iter().find(wanted))?;
+        let time = there(day.and_time(last.time()))?;
+        Some(time).filter(|time| self.until.is_none_or(|until| *time <= until))
     }
+
+    /// How many turns after the one of `start` the last one begins that begins by `day`: none when `day` is before.
+    fn turns(&self, start: NaiveDate, day: NaiveDate) -> Option<i64> {
+        let every = i64::from(self.every.max(1));
+        let passed = match self.unit {
+            Unit::Day => (day - start).num_days(),
+            Unit::Week if self.weekdays.is_empty() => (day - start).num_days() / 7,
+            Unit::Week => (monday(day)? - monday(start)?).num_days() / 7,
+            Unit::Month => {
+                let months = |day: NaiveDate| i64::from(day.year()) * 12 + i64::from(day.month0());
+                months(day) - months(start)
+            }
+        };
+        Some(passed.max(0) / every)
+    }
+
+    /// The days of a turn, counted from the one of `start`, in their order.
+    fn days(&self, start: NaiveDate, turn: i64) -> Option<Vec<NaiveDate>> {
+        let units = u64::try_from(turn)
+            .ok()?
+            .checked_mul(u64::from(self.every.max(1)))?;
+        let later = |day: NaiveDate, days: u64| day.checked_add_days(Days::new(days));
+        match self.unit {
+            Unit::Day => later(start, units).map(|day| vec![day]),
+            Unit::Week if self.weekdays.is_empty() => {
+                later(start, units.checked_mul(7)?).map(|day| vec![day])
+            }
+            Unit::Week => {
+                let first = later(monday(start)?, units.checked_mul(7)?)?;
+                let week = (0..7).filter_map(|ahead| later(first, ahead));
+                let on = |day: &NaiveDate| self.weekdays.contains(&Day::of(day.weekday()));
+                Some(week.filter(on).collect())
+            }
+            Unit::Month => {
+                let months = Months::new(u32::try_from(units).ok()?);
+                let first = start.with_day(1)?.checked_add_months(months)?;
+                Some(vec![on_day(first, self.month_day.unwrap_or(start.day()))?])
+            }
+        }
+    }
+}
+
+/// The Monday of the week of a day.
+fn monday(day: NaiveDate) -> Option<NaiveDate> {
+    day.checked_sub_days(Days::new(u64::from(day.weekday().num_days_from_monday())))
 }
 
 /// The `wanted` day of the month that begins at `first`, or its last one.
@@ -249,6 +275,56 @@ mod tests {
             next(&from_then, last, "2026-03-10T12:00:00Z"),
             "2026-03-17T09:00:00+00:00"
         );
+    }
+
+    #[test]
+    fn however_many_times_were_missed_the_rule_goes_on() {
+        let (last, now) = ("1901-01-01T09:00:00Z", "2026-03-10T12:00:00Z");
+        assert_eq!(next(&rule(1, Unit::Day), last, now), "2026-03-11T09:00:00+00:00");
+        assert_eq!(next(&rule(2, Unit::Day), last, now), "2026-03-12T09:00:00+00:00");
+        // A Tuesday, as 1901 began.
+        assert_eq!(next(&rule(1, Unit::Week), last, now), "2026-03-17T09:00:00+00:00");
+        assert_eq!(
+            next(&rule(1, Unit::Month), last, now),
+            "2026-04-01T09:00:00+00:00"
+        );
+        let mut days = rule(1, Unit::Week);
+        days.weekdays = vec![Day::Wed, Day::Fri];
+        assert_eq!(next(&days, last, now), "2026-03-11T09:00:00+00:00");
+        assert_eq!(
+            next(&rule(1, Unit::Day), "-20000-01-01T09:00:00Z", now),
+            "2026-03-11T09:00:00+00:00"
+        );
+    }
+
+    #[test]
+    fn leaping_comes_to_what_stepping_comes_to() {
+        let weekdays = [vec![], vec![Day::Tue], vec![Day::Sun, Day::Mon, Day::Thu]];
+        for (every, unit) in [1, 2, 3, 5, 12]
+            .into_iter()
+            .flat_map(|n| [Unit::Day, Unit::Week, Unit::Month].map(|unit| (n, unit)))
+        {
+            for days in weekdays
+                .iter()
+                .filter(|days| days.is_empty() || unit == Unit::Week)
+            {
+                let mut rule = rule(every, unit);
+                rule.weekdays.clone_from(days);
+                for month_day in [None, Some(1), Some(31)] {
+                    rule.month_day = month_day.filter(|_| unit == Unit::Month);
+                    let last = at("2025-01-31T09:00:00Z");
+                    let (mut step, mut now) = (last, last);
+                    for _ in 0..200 {
+                        // One missed time after the other, against all of them at once.
+                        let one = rule.clone().on_its_day(last).next(step, step).expect("a time");
+                        now = now.max(step);
+                        let all = rule.clone().on_its_day(last).next(last, now).expect("a time");
+                        assert_eq!(one, all, "{rule:?} after {step}");
+                        step = one;
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,13 +7,14 @@ mod timer;
 pub(crate) use ops::operations;
 
 use crate::entity::task;
+use crate::events::TimeLogged;
 use crate::patch::{Op, PatchSet, TaskBody, TaskPatch};
 use crate::plan::{Plan, Sequence};
 use crate::{apply, author, query};
 use chrono::{DateTime, NaiveDate, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use synapscale_core::{Error, Result};
+use synapscale_core::{Error, ErrorKind, NewEvent, Result};
 use synapscale_ops::{Patch, Revisioned};
 use synapscale_store::orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
@@ -153,11 +154,27 @@ async fn count(tx: &Tx, task: &task::Model, minutes: i64) -> Result<()> {
                 actual_minutes: Patch::Value(Ord::max(sum, 0)),
                 ..TaskBody::default()
             }),
+            // The sum is of the task as it was read: one that changed meanwhile is read again.
+            expected_revision: Some(task.revision),
             ..TaskPatch::of(Op::Update, Some(task.id))
         }],
     };
-    let plan = Plan::make(tx, &set, Sequence::Given).await?;
+    let plan = Plan::make(tx, &set, Sequence::Given).await;
+    let plan = plan.map_err(|error| match error.kind() {
+        ErrorKind::Stale => apply::busy(),
+        _ => error,
+    })?;
     apply::write(tx, &plan, None).await.map(drop)
+}
+
+/// Tells of time that was logged.
+pub(crate) fn tell_logged(tx: &Tx, row: &entry::Model) {
+    let told = TimeLogged {
+        time_entry_id: row.id,
+        minutes: row.minutes.unwrap_or(0),
+        date: row.day.clone(),
+    };
+    tx.emit(NewEvent::new("task", row.task_id, &told));
 }
 
 /// The entry, if its task is there.

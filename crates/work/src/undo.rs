@@ -162,6 +162,12 @@ pub(crate) fn inverse(plan: &Plan) -> Result<PatchSet> {
 /// # Errors
 /// `undo_conflict` naming each row that changed since; `already_undone`.
 pub(crate) async fn undo(tx: &Tx, id: Uuid) -> Result<PatchResult> {
+    undo_from(tx, id, &HashMap::new()).await
+}
+
+/// As [`undo`], for one of several sets that belong together: `left_at` tells at which revisions the others left rows that
+/// this one touched too.
+pub(crate) async fn undo_from(tx: &Tx, id: Uuid, left_at: &HashMap<Uuid, i64>) -> Result<PatchResult> {
     tx.lock(&format!("work/undo/{id}")).await?;
     // Nothing moves or goes between the look at what changed since and the undo.
     tx.lock("work/tree").await?;
@@ -172,8 +178,9 @@ pub(crate) async fn undo(tx: &Tx, id: Uuid) -> Result<PatchResult> {
             "This patch set has been undone already; undo its undo to redo it.",
         ));
     }
-    let inverse: PatchSet = serde_json::from_value(row.inverse).map_err(Error::internal)?;
-    let left: Vec<RowChange> = serde_json::from_value(row.changes).map_err(Error::internal)?;
+    let mut inverse: PatchSet = serde_json::from_value(row.inverse).map_err(Error::internal)?;
+    let mut left: Vec<RowChange> = serde_json::from_value(row.changes).map_err(Error::internal)?;
+    follow(&mut inverse, &mut left, left_at);
     changed_since(tx, &left).await?;
     let plan = Plan::make(tx, &inverse, Sequence::Undo)
         .await
@@ -190,6 +197,20 @@ pub(crate) async fn undo(tx: &Tx, id: Uuid) -> Result<PatchResult> {
     };
     tx.emit(NewEvent::new("patch_set", id, &undone));
     Ok(result)
+}
+
+/// Holds the inverse and what the set left behind to later revisions that are known.
+fn follow(inverse: &mut PatchSet, left: &mut [RowChange], left_at: &HashMap<Uuid, i64>) {
+    let known = |id: &Option<String>| left_at.get(&Uuid::parse_str(id.as_deref()?).ok()?).copied();
+    for change in left.iter_mut() {
+        change.revision = left_at.get(&change.id).copied().unwrap_or(change.revision);
+    }
+    for patch in &mut inverse.project_patches {
+        patch.expected_revision = known(&patch.project_id).or(patch.expected_revision);
+    }
+    for patch in &mut inverse.task_patches {
+        patch.expected_revision = known(&patch.task_id).or(patch.expected_revision);
+    }
 }
 
 /// Nobody asked for the inverse set's patches: a fault in them means that the rows' surroundings changed since.

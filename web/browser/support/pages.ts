@@ -30,6 +30,8 @@ export const PLACES: Place[] = [
   { name: "tasks-tree", at: ({ project }) => `/work/${project}` },
   { name: "tasks-table", at: () => "/work/all" },
   { name: "task", at: ({ project, task }) => `/work/${project}/${task}` },
+  { name: "import", at: () => "/work/import" },
+  { name: "import-preview", at: () => "/work/import", do: chooseFile },
   { name: "history", at: () => "/work/history", do: (page) => page.getByRole("row").nth(1).click() },
   { name: "events", at: () => "/events" },
   { name: "event", at: () => "/events", do: (page) => page.getByRole("row").nth(1).click() },
@@ -93,6 +95,14 @@ function unfold(page: Page) {
 
 function edit(page: Page) {
   return page.getByRole("button", { name: "Change and send again" }).last().click();
+}
+
+async function chooseFile(page: Page) {
+  const table =
+    "Title,Project,Due,Labels\nWater the plants,Garden,2026-04-01,home\n,Garden,,\nMow the lawn,Garden,soon,\n";
+  const file = { name: "garden.csv", mimeType: "text/csv", buffer: Buffer.from(table) };
+  await page.locator("input[type=file]").setInputFiles(file);
+  await page.getByText("This has no title.").waitFor();
 }
 
 async function ask(page: Page) {

@@ -22,6 +22,7 @@ export const keys = {
   tree: (project: string) => ["tree", project] as const,
   task: (id: string) => ["task", id] as const,
   patches: ["patches"] as const,
+  import: (id: string) => ["import", id] as const,
   audit: (filter?: object) => (filter ? (["audit", filter] as const) : (["audit"] as const)),
   members: ["members"] as const,
   apiKeys: ["keys"] as const,

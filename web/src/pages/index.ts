@@ -6,6 +6,7 @@ import * as approvals from "./approvals/route";
 import * as chat from "./chat/route";
 import * as events from "./events/route";
 import * as home from "./home/route";
+import * as imports from "./import/route";
 import * as models from "./models/route";
 import * as operations from "./operations/route";
 import * as owner from "./owner/route";
@@ -34,6 +35,7 @@ export const framedRoutes = [
   chat.route,
   models.route,
   work.projectsRoute,
+  imports.route,
   work.historyRoute,
   work.tasksRoute,
   events.route,

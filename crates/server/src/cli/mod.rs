@@ -12,8 +12,10 @@ mod follow;
 mod llm;
 mod ops;
 mod output;
+mod progress;
 mod run;
 mod serve;
+mod tasks;
 
 pub use failure::Failure;
 
@@ -81,6 +83,8 @@ enum Command {
     Call(call::Call),
     /// List the operations
     Ops(ops::Ops),
+    /// Import and export tasks
+    Tasks(tasks::Tasks),
     /// What only whoever owns the data may do
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -130,6 +134,7 @@ async fn dispatch(command: Command) -> Outcome {
         Command::Run(command) => command.run().await,
         Command::Call(command) => command.run().await,
         Command::Ops(command) => command.run().await,
+        Command::Tasks(command) => command.run().await,
         Command::Admin(command) => command.run().await,
         Command::Llm(command) => command.run().await,
         Command::Audit(command) => command.run().await,

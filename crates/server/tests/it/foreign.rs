@@ -82,6 +82,7 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let path = format!("/api/v1/conversations/{}/messages", id(&talk["id"]));
     let said = server.ask(Method::POST, &path, json!({ "text": MARK })).await;
     server.ended(&id(&said["run_id"])).await;
+    let import = server.ask(Method::POST, "/api/v1/imports", json!({ "name": MARK })).await;
     let ids = BTreeMap::from([
         ("agent_id", id(&agent["id"])),
         ("conversation_id", id(&talk["id"])),
@@ -92,6 +93,7 @@ async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
         ("task_id", id(&task["id"])),
         ("blocker_id", id(&task["id"])),
         ("filter_id", id(&filter["id"])),
+        ("import_id", id(&import["id"])),
         ("comment_id", id(&comment["id"])),
         ("time_entry_id", id(&time["id"])),
         ("delete_group_id", id(&trash["items"][0]["delete_group_id"])),
@@ -120,6 +122,7 @@ async fn picture(server: &Server) -> Vec<Value> {
         "timer",
         "trash",
         "filters",
+        "imports",
         "workflows",
         "runs",
         "approvals",
@@ -167,6 +170,10 @@ fn sent_by(name: &str, theirs: &Theirs) -> Value {
         "time.create" => json!({ "minutes": 1 }),
         "filters.create" => json!({ "name": "mine", "filter": { "project_id": id("project_id") } }),
         "filters.update" => json!({ "name": "taken" }),
+        "imports.create" => json!({ "name": "mine" }),
+        "imports.upload" => json!({ "number": 0, "content": "dGl0bGUKYQo=" }),
+        "imports.preview" | "imports.start" => json!({ "project_id": id("project_id") }),
+        "imports.advance" => json!({ "part": 0 }),
         "time.update" => json!({ "note": "taken" }),
         "patches.preview" | "patches.apply" => patch,
         "workflows.apply" | "workflows.validate" => json!({ "file": {

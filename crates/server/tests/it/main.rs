@@ -12,6 +12,7 @@ mod events;
 mod families_killed;
 mod foreign;
 mod limits_killed;
+mod imports;
 mod main_job;
 mod mcp_client;
 mod models;

@@ -177,7 +177,7 @@ pub(crate) struct ListProjects {
     pub status: Option<ProjectStatus>,
     /// With this priority.
     pub priority: Option<Priority>,
-    /// With this tag.
+    /// With this tag, letter for letter: `Home` is not `home`.
     #[schemars(length(max = 64))]
     pub tag: Option<String>,
     /// With this in the name, whatever its case.

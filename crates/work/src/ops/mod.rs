@@ -268,14 +268,15 @@ fn changing_tasks(backlog: &Backlog) -> Vec<Operation> {
             .handle(move |tx: Tx, input: Arc<CreateTask>| {
                 let backlog = backlog.clone();
                 async move {
-                    backlog.catch_up(&tx).await?;
                     let mut patch = TaskPatch::of(Op::Create, None);
                     patch.project_id = Some(input.project_id.to_string());
                     patch.parent_id = input
                         .parent_id
                         .map_or(Patch::Absent, |id| Patch::Value(id.to_string()));
                     patch.body = Some(input.body());
-                    only_task(once(&tx, of_task(patch)).await?, None)
+                    let made = only_task(once(&tx, of_task(patch)).await?, None)?;
+                    backlog.catch_up(&tx).await?;
+                    Ok(made)
                 }
             }),
         Operation::write("tasks.update", "Update a task")
@@ -352,8 +353,9 @@ fn patches(backlog: &Backlog) -> Vec<Operation> {
             .handle(move |tx: Tx, input: Arc<PatchSet>| {
                 let backlog = backlog.clone();
                 async move {
+                    let applied = apply(&tx, &input, Sequence::Given).await?;
                     backlog.catch_up(&tx).await?;
-                    apply(&tx, &input, Sequence::Given).await.map(Outcome::Done)
+                    Ok(Outcome::Done(applied))
                 }
             }),
         Operation::write("patches.undo", "Undo a patch set")

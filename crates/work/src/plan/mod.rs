@@ -61,6 +61,7 @@ pub(crate) struct Plan {
     pub web: links::Web,
     faults: Vec<FieldError>,
     stale: Option<Error>,
+    order: Sequence,
     /// When all of it happens.
     pub now: DateTime<Utc>,
     by: String,
@@ -77,7 +78,8 @@ impl Plan {
             return Err(Error::too_large("patch set", format!("{MAX_PATCHES} patches")));
         }
         let mut plan = Plan::empty(tx.ctx().clock().now(), author(tx));
-        if reshapes(set) {
+        plan.order = order;
+        if reshapes(set) || (order != Sequence::Undo && repeat::takes_back(tx, set).await?) {
             // Two moves at once could each be right and together make a circle. The lock comes before the first row is
             // read: a row read before it may be out of date once the lock is there.
             tx.lock("work/tree").await?;
@@ -131,6 +133,7 @@ impl Plan {
             web: links::Web::default(),
             faults: Vec::new(),
             stale: None,
+            order: Sequence::Given,
             now,
             by,
         }

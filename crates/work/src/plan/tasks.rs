@@ -1,7 +1,7 @@
 //! Patches of tasks: their place in the tree, their fields, what is below them.
 
 use super::repeat::set_rule;
-use super::{Plan, Row, Touch, required};
+use super::{Plan, Row, Sequence, Touch, required};
 use crate::entity::{MAX_DEPTH, task};
 use crate::model::{Priority, TaskStatus};
 use crate::patch::{Op, TaskBody, TaskPatch};
@@ -169,6 +169,7 @@ impl Plan {
             recurrence: None,
             indexed: VERSION,
             position: made_at(self.now, self.created.len()),
+            follows_id: None,
             created_at: self.now,
             updated_at: self.now,
             created_by: self.by.clone(),
@@ -316,7 +317,11 @@ impl Plan {
             let before = row.after.status.clone();
             row.after.indexed = VERSION;
             self.set_task(at, &mut row.after, body);
-            if before != row.after.status {
+            // The inverse of a set says itself what came with a completion, and what goes.
+            if before != row.after.status && self.order != Sequence::Undo {
+                if before == TaskStatus::Done.as_str() {
+                    self.take_back(tx, at, &mut row.after).await?;
+                }
                 self.repeat(&mut row.after);
             }
         }

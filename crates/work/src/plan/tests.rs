@@ -73,6 +73,7 @@ fn task(plan: &mut Plan, project_id: Uuid, parent_id: Option<Uuid>) -> Uuid {
         recurrence: None,
         indexed: 0,
         position: String::new(),
+        follows_id: None,
         created_at: plan.now,
         updated_at: plan.now,
         created_by: "user:test".to_owned(),

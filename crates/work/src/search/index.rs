@@ -7,9 +7,9 @@ use crate::words::{BODY, COMMENT, TAG, TITLE, Words};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use synapscale_core::Result;
-use synapscale_store::orm::sea_query::{Expr, ExprTrait, Query};
-use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
-use synapscale_store::{Scoped, Tx};
+use synapscale_store::orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
+use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use synapscale_store::{Backend, Scoped, Tx};
 use uuid::Uuid;
 
 /// Comments of a task that are searched: the newest.
@@ -163,25 +163,33 @@ impl Backlog {
         known.insert(tx.ctx().tenant().0);
     }
 
-    /// Takes up some tasks from before the index.
+    /// Takes up some tasks from before the index. The last thing that a transaction does, and it leaves out what others
+    /// hold: whoever waits for nothing any more closes no circle of waits, whatever rows it takes and in which order.
     pub async fn catch_up(&self, tx: &Tx) -> Result<()> {
         if self.is_empty(tx) {
             return Ok(());
         }
-        let ids: Vec<Uuid> = not_indexed(tx, CATCH_UP)
-            .await?
-            .into_iter()
-            .map(|row| row.id)
-            .collect();
-        if ids.is_empty() {
-            self.note_empty(tx);
+        let held = take_not_indexed(tx).await?;
+        if held.is_empty() {
+            // Others may be about to take up what they hold, or to give it back.
+            if not_indexed(tx, 1).await?.is_empty() {
+                self.note_empty(tx);
+            }
             return Ok(());
         }
+        let ids: Vec<Uuid> = held.iter().map(|row| row.id).collect();
         mark(tx, &ids).await?;
-        // Read again once they are held: what was read before may have changed meanwhile.
-        let held = crate::query::tasks_by_id(tx, ids).await?;
         again(tx, &held).await
     }
+}
+
+/// Tasks from before the index, held for this transaction.
+async fn take_not_indexed(tx: &Tx) -> Result<Vec<task::Model>> {
+    let mut query = not_indexed_query(tx, CATCH_UP);
+    if tx.backend() == Backend::Postgres {
+        query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    }
+    query.rows(tx).await
 }
 
 /// Holds the tasks' rows and marks them as indexed.
@@ -195,12 +203,14 @@ pub(crate) async fn mark(tx: &Tx, ids: &[Uuid]) -> Result<()> {
 
 /// Tasks from before the index, the newest first.
 pub(super) async fn not_indexed(tx: &Tx, most: u64) -> Result<Vec<task::Model>> {
+    not_indexed_query(tx, most).rows(tx).await
+}
+
+fn not_indexed_query(tx: &Tx, most: u64) -> Select<task::Entity> {
     // Written out, so that the index over these alone is used.
     let none = Expr::col((task::Entity, task::Column::Indexed)).eq(Expr::cust("0"));
     tx.find::<task::Entity>()
         .filter(none)
         .order_by_desc(task::Column::Id)
         .limit(most)
-        .rows(tx)
-        .await
 }

@@ -1,8 +1,8 @@
 //! The operations on logged time and timers.
 
 use super::timer::{RunningTimer, StartedTimer, StoppedTimer, TimerInput};
-use super::{MAX_MINUTES, TimeEntry, count, day, entry, live, may_correct, sums, timer};
-use crate::events::{TimeChanged, TimeDeleted, TimeLogged};
+use super::{MAX_MINUTES, TimeEntry, count, day, entry, live, may_correct, sums, tell_logged, timer};
+use crate::events::{TimeChanged, TimeDeleted};
 use crate::{apply, author, query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -146,12 +146,7 @@ async fn log(tx: &Tx, input: &LogTime) -> Result<TimeEntry> {
     };
     tx.insert::<entry::Entity>(row.clone()).await?;
     count(tx, &task, input.minutes).await?;
-    let told = TimeLogged {
-        time_entry_id: row.id,
-        minutes: input.minutes,
-        date: row.day.clone(),
-    };
-    tx.emit(NewEvent::new("task", task.id, &told));
+    tell_logged(tx, &row);
     Ok(row.into())
 }
 

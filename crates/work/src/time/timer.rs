@@ -1,13 +1,13 @@
 //! The one running timer of each person.
 
-use super::{MAX_MINUTES, TimeEntry, count, entry};
+use super::{MAX_ACTUAL, MAX_MINUTES, TimeEntry, count, entry, tell_logged};
 use crate::entity::task;
-use crate::events::{TimeLogged, TimerStarted};
+use crate::events::TimerStarted;
 use crate::{apply, author, query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use synapscale_core::{Error, NewEvent, Result, new_id};
-use synapscale_store::orm::sea_query::Expr;
+use synapscale_store::orm::sea_query::{CaseStatement, Expr, ExprTrait, Func};
 use synapscale_store::orm::{ColumnTrait, QueryFilter};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
@@ -49,8 +49,11 @@ pub(crate) struct StartedTimer {
 pub(crate) struct StoppedTimer {
     /// The logged time.
     pub entry: TimeEntry,
-    /// Whether the timer had run for longer than the day that an entry may hold.
+    /// Whether the timer had run for longer than could be logged: an entry holds a day at most, and a task 10,000,000
+    /// minutes.
     pub cut: bool,
+    /// How many of the minutes that it ran were not logged.
+    pub lost_minutes: i64,
 }
 
 /// The person's running timer.
@@ -129,37 +132,42 @@ pub(super) async fn stop(tx: &Tx) -> Result<StoppedTimer> {
 async fn close(tx: &Tx, before: entry::Model) -> Result<StoppedTimer> {
     let now = tx.ctx().clock().now();
     let ran = before.started_at.map_or(0, |start| (now - start).num_seconds());
-    let minutes = (ran + HALF) / MINUTE;
+    let minutes = Ord::max((ran + HALF) / MINUTE, 1);
+    let task = query::task_at(tx, before.task_id).await?;
+    // Whatever the task holds already, a timer stops.
+    let logged = task.as_ref().and_then(|task| task.actual_minutes).unwrap_or(0);
+    let room = (MAX_ACTUAL - logged).clamp(0, MAX_MINUTES);
+    let counted = Ord::min(minutes, room);
     let mut after = before.clone();
-    let counted = minutes.clamp(1, MAX_MINUTES);
     after.minutes = Some(counted);
     after.updated_at = now;
     after.revision += 1;
     replace(tx, &before, &after).await?;
-    match query::task_at(tx, after.task_id).await? {
+    match task {
         Some(task) if task.deleted_at.is_none() => count(tx, &task, counted).await?,
         Some(task) => count_deleted(tx, &task, counted).await?,
         None => {}
     }
-    let told = TimeLogged {
-        time_entry_id: after.id,
-        minutes: counted,
-        date: after.day.clone(),
-    };
-    tx.emit(NewEvent::new("task", after.task_id, &told));
+    tell_logged(tx, &after);
     Ok(StoppedTimer {
         entry: after.into(),
-        cut: minutes > MAX_MINUTES,
+        cut: minutes > counted,
+        lost_minutes: minutes - counted,
     })
 }
 
 /// A task that was deleted while its timer ran gets its minutes too: it may come back. Its revision stays, so that the
 /// deletion can still be undone.
 async fn count_deleted(tx: &Tx, task: &task::Model, minutes: i64) -> Result<()> {
-    let sum = (task.actual_minutes.unwrap_or(0) + minutes).min(super::MAX_ACTUAL);
+    // Reckoned by the database: another timer that stops on it at the same moment counts too, and no revision tells of it.
+    let sum = || Func::coalesce([Expr::col(task::Column::ActualMinutes), Expr::val(0)]);
+    let sum = || Expr::from(sum()).add(minutes);
+    let sum = CaseStatement::new()
+        .case(sum().gt(MAX_ACTUAL), Expr::val(MAX_ACTUAL))
+        .finally(sum());
     let update = tx
         .update::<task::Entity>()
-        .col_expr(task::Column::ActualMinutes, Expr::val(sum))
+        .col_expr(task::Column::ActualMinutes, sum.into())
         .filter(task::Column::Id.eq(task.id))
         .filter(task::Column::Revision.eq(task.revision));
     apply::one_hit(tx.run_update(update).await?)

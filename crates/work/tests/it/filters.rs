@@ -63,6 +63,24 @@ db_test! {
         assert_eq!(home.refused("tasks.list", json!({ "search": "!" })).await.fields()[0].pointer, "/search");
     }
 
+    async fn tags_are_found_letter_for_letter(db: TestDb) {
+        let home = Home::new(db).await;
+        let project = home.project("P").await;
+        for tag in ["home", "Home", "ho_e", "100%", "say \"hi\"", "back\\slash", "Übung", "übung"] {
+            home.ok("tasks.create", json!({ "project_id": project, "title": tag, "tags": [tag, "all"] })).await;
+        }
+        home.ok("projects.create", json!({ "name": "Q", "tags": ["Home"] })).await;
+        for tag in ["home", "Home", "ho_e", "100%", "say \"hi\"", "back\\slash", "Übung", "übung"] {
+            assert_eq!(titles(&home.ok("tasks.list", json!({ "tag": tag })).await), [tag]);
+        }
+        for tag in ["HOME", "hom", "100", "ÜBUNG", "%", "ho?e"] {
+            assert!(titles(&home.ok("tasks.list", json!({ "tags": [tag] })).await).is_empty(), "{tag}");
+        }
+        assert_eq!(items(&home.ok("tasks.list", json!({ "tags": ["all"] })).await).len(), 8);
+        assert_eq!(items(&home.ok("projects.list", json!({ "tag": "Home" })).await).len(), 1);
+        assert!(items(&home.ok("projects.list", json!({ "tag": "home" })).await).is_empty());
+    }
+
     async fn filters_are_saved_shared_changed_and_run(db: TestDb) {
         let home = Home::new(db).await;
         let project = home.project("P").await;

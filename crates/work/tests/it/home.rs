@@ -8,6 +8,7 @@ use synapscale_core::{
 use synapscale_ops::{Envelope, Gate, GateConfig, Rates, Registry, Sink};
 use synapscale_store::{Migrations, Store};
 use synapscale_testkit::TestDb;
+use synapscale_work::Work;
 
 /// Everything that a test needs.
 pub struct Home {
@@ -23,7 +24,7 @@ pub const MEMBER: &[&str] = &["projects:*", "tasks:*", "patches:*", "events:read
 
 impl Home {
     pub async fn new(db: &TestDb) -> Self {
-        let modules = [synapscale_ops::module(), synapscale_work::module()];
+        let modules = [synapscale_ops::module(), Work::new().module()];
         let entities: Vec<_> = modules
             .iter()
             .flat_map(|module| module.entities.clone())
@@ -34,21 +35,25 @@ impl Home {
             .await
             .expect("migrated");
         let registry = Arc::new(Registry::new(&modules).expect("a registry"));
-        let clock = TestClock::at("2026-03-02T09:00:00Z".parse().expect("a time"));
-        let gate = Gate::new(
+        Self::over(Gate::new(
             registry,
             store,
             GateConfig {
                 rates: Rates::unlimited(),
             },
-        );
+        ))
+    }
+
+    /// A workspace behind a gate that stands.
+    pub fn over(gate: Gate) -> Self {
+        let clock = TestClock::at("2026-03-02T09:00:00Z".parse().expect("a time"));
         let ctx = caller(TenantId(new_id()), &clock, &["*"]);
         Home { gate, ctx, clock }
     }
 
     /// The same workspace as another process sees it.
     pub fn beside(&self) -> Home {
-        let modules = [synapscale_ops::module(), synapscale_work::module()];
+        let modules = [synapscale_ops::module(), Work::new().module()];
         let registry = Arc::new(Registry::new(&modules).expect("a registry"));
         let rates = Rates::unlimited();
         Home {

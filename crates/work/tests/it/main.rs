@@ -3,6 +3,7 @@
 mod comments;
 mod filters;
 mod home;
+mod imports;
 mod links;
 mod recurrence;
 mod search;

@@ -69,4 +69,50 @@ db_test! {
         let page = home.ok("tasks.list", json!({ "scheduled_after": "2026-03-03T00:00:00Z", "scheduled_before": "2026-03-05T00:00:00Z" })).await;
         assert_eq!(items(&page)[0]["scheduled_date"], "2026-03-04T09:00:00Z", "{page}");
     }
+
+    async fn opening_a_completed_task_again_leaves_one_open(db: TestDb) {
+        let home = Home::new(db).await;
+        let project = home.project("P").await;
+        let made = home.ok("tasks.create", json!({ "project_id": project, "title": "water", "due_date": "2026-03-02T17:00:00Z", "recurrence": { "every": 1, "unit": "day" } })).await;
+        let id = text(&made["id"]);
+        let state = |status: &str| json!({ "task_patches": [{ "op": "update", "task_id": id, "body": { "status": status } }] });
+        let open = || async { titled(&home.ok("tasks.list", json!({})).await, "todo").len() };
+        home.ok("patches.apply", state("done")).await;
+        let opened = home.ok("patches.apply", state("todo")).await;
+        assert_eq!((open().await, &home.get(&id).await["recurrence"]["unit"]), (1, &json!("day")), "{opened}");
+        let undone = home.undo(&opened).await;
+        assert_eq!((open().await, &home.get(&id).await["status"]), (1, &json!("done")), "{undone}");
+        home.undo(&undone).await;
+        assert_eq!((open().await, &home.get(&id).await["status"]), (1, &json!("todo")));
+        // In one set.
+        let both = json!({ "task_patches": [state("done")["task_patches"][0], state("todo")["task_patches"][0]] });
+        let both = home.ok("patches.apply", both).await;
+        assert_eq!((open().await, &home.get(&id).await["recurrence"]["unit"]), (1, &json!("day")), "{both}");
+        // Somebody has begun with the next one: both stay, and the rule with the next.
+        home.ok("tasks.update", json!({ "task_id": id, "status": "done" })).await;
+        let next = home.ok("tasks.list", json!({ "status": ["todo"] })).await;
+        home.task(&project, Some(&text(&items(&next)[0]["id"])), "fetch the can").await;
+        home.ok("tasks.update", json!({ "task_id": id, "status": "in_progress" })).await;
+        assert_eq!((open().await, &home.get(&id).await["recurrence"]), (2, &json!(null)));
+    }
+
+    async fn undo_makes_no_next_task(db: TestDb) {
+        let home = Home::new(db).await;
+        let project = home.project("P").await;
+        let made = home.ok("tasks.create", json!({ "project_id": project, "title": "t", "status": "done", "recurrence": { "every": 1, "unit": "day" } })).await;
+        let set = json!({ "task_patches": [{ "op": "update", "task_id": made["id"], "body": { "status": "todo" } }] });
+        let applied = home.ok("patches.apply", set).await;
+        home.undo(&applied).await;
+        assert_eq!(items(&home.ok("tasks.list", json!({})).await).len(), 1);
+        assert_eq!(home.get(&text(&made["id"])).await["recurrence"]["unit"], "day");
+    }
+
+    async fn a_rule_survives_a_century_of_missed_days(db: TestDb) {
+        let home = Home::new(db).await;
+        let project = home.project("P").await;
+        let made = home.ok("tasks.create", json!({ "project_id": project, "title": "t", "due_date": "1875-03-02T17:00:00Z", "recurrence": { "every": 1, "unit": "day" } })).await;
+        home.ok("tasks.update", json!({ "task_id": made["id"], "status": "done" })).await;
+        let page = home.ok("tasks.list", json!({ "status": ["todo"] })).await;
+        assert_eq!(items(&page)[0]["due_date"], "2026-03-02T17:00:00Z", "{page}");
+    }
 }

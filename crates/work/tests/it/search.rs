@@ -2,9 +2,13 @@
 
 use crate::home::{Home, items, text};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 use synapscale_core::Error;
+use synapscale_store::Backend;
 use synapscale_store::orm::ConnectionTrait;
 use synapscale_testkit::db_test;
+use tokio::sync::Notify;
 
 fn titles(found: &Value) -> Vec<String> {
     items(found)
@@ -90,6 +94,43 @@ db_test! {
             fresh.task(&project, None, &format!("newer {n}")).await;
         }
         assert_eq!(search(&fresh, "older 7").await[0], "older 7");
+    }
+
+    async fn taking_up_older_tasks_waits_for_nobody(db: TestDb) {
+        let home = Home::new(db).await;
+        if home.gate.store().backend() == Backend::Sqlite {
+            // One writes at a time there.
+            return;
+        }
+        let project = home.project("P").await;
+        for n in 0..3 {
+            home.task(&project, None, &format!("older {n}")).await;
+        }
+        let store = home.gate.store();
+        let older = "UPDATE tasks SET indexed = 0";
+        let done = store.write(&home.ctx, |tx| async move { tx.execute_unprepared(older).await.map(drop).map_err(Error::internal) });
+        done.await.expect("done");
+        let fresh = home.beside();
+        let (held, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let holder = store.write(&home.ctx, |tx| {
+            let (held, go) = (held.clone(), go.clone());
+            async move {
+                tx.execute_unprepared("UPDATE tasks SET title = title").await.map_err(Error::internal)?;
+                held.notify_one();
+                go.notified().await;
+                Ok(())
+            }
+        });
+        let maker = async {
+            held.notified().await;
+            let made = tokio::time::timeout(Duration::from_secs(10), fresh.task(&project, None, "newer")).await;
+            go.notify_one();
+            made.expect("made while others hold the older ones")
+        };
+        let (holder, _) = tokio::join!(holder, maker);
+        holder.expect("held");
+        fresh.task(&project, None, "newest").await;
+        assert_eq!(search(&fresh, "older").await.len(), 3);
     }
 
     async fn common_words_are_bounded_and_say_so(db: TestDb) {

@@ -92,4 +92,27 @@ db_test! {
         let theirs = home.call_as(&colleague, "timers.get", json!({})).await.expect("theirs");
         assert_eq!(theirs["timer"]["task_id"], json!(first));
     }
+
+    async fn a_timer_stops_whatever_its_task_holds_already(db: TestDb) {
+        let home = Home::new(db).await;
+        let project = home.project("P").await;
+        let full = home.task(&project, None, "full").await;
+        home.ok("tasks.update", json!({ "task_id": full, "actual_minutes": 9_999_990 })).await;
+        home.ok("timers.start", json!({ "task_id": full })).await;
+        home.clock.advance(TimeDelta::minutes(30));
+        let stopped = home.ok("timers.stop", json!({})).await;
+        assert_eq!((&stopped["entry"]["minutes"], &stopped["cut"], &stopped["lost_minutes"]), (&json!(10), &json!(true), &json!(20)), "{stopped}");
+        assert_eq!(home.get(&full).await["actual_minutes"], 10_000_000);
+        // No room at all; and one that was deleted meanwhile.
+        home.ok("timers.start", json!({ "task_id": full })).await;
+        home.clock.advance(TimeDelta::minutes(5));
+        let deleted = home.ok("tasks.delete", json!({ "task_id": full })).await;
+        let stopped = home.ok("timers.stop", json!({})).await;
+        assert_eq!((&stopped["entry"]["minutes"], &stopped["lost_minutes"]), (&json!(0), &json!(5)), "{deleted}");
+        home.ok("tasks.restore", json!({ "task_id": full })).await;
+        assert_eq!(home.get(&full).await["actual_minutes"], 10_000_000);
+        // Taking an entry away takes away what it counted.
+        home.ok("time.delete", json!({ "time_entry_id": home.ok("time.list", json!({ "task_id": full })).await["items"][1]["id"] })).await;
+        assert_eq!(home.get(&full).await["actual_minutes"], 9_999_990);
+    }
 }

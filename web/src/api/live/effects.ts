@@ -35,6 +35,7 @@ const SIMPLE: Record<string, readonly (readonly unknown[])[]> = {
   hook: [keys.hooks()],
   project: [keys.projects, ["project"]],
   patch_set: [keys.patches],
+  import: [["import"]],
   member: [keys.members],
   user: [keys.members, keys.me],
   key: [keys.apiKeys],

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { FolderPlus, History, ListChecks } from "lucide-react";
+import { FileUp, FolderPlus, History, ListChecks } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
@@ -91,6 +91,11 @@ export function ProjectsPage() {
         <Link to="/work/history" className="button small">
           <History aria-hidden /> History
         </Link>
+        {may("tasks:write") && (
+          <Link to="/work/import" className="button small">
+            <FileUp aria-hidden /> Import
+          </Link>
+        )}
         {may("projects:write") && (
           <button type="button" className="button primary small" onClick={() => setMaking(true)}>
             <FolderPlus aria-hidden /> New project

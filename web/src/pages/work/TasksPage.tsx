@@ -8,6 +8,7 @@ import { useTrail } from "@/app/title";
 import { ProblemPage } from "@/ui/Problem";
 import { FilterSelect, SearchBox } from "@/ui/parts";
 import { wordOf } from "@/ui/Status";
+import { ExportMenu } from "../import/ExportMenu";
 import { useTaskActions } from "./actions";
 import { BulkTasks } from "./BulkTasks";
 import { Composer } from "./Composer";
@@ -70,6 +71,7 @@ export function TasksPage() {
           >
             <History aria-hidden />
           </Link>
+          <ExportMenu project={projectId === ALL ? undefined : projectId} />
         </div>
         {projectId !== ALL && may("tasks:write") && (
           <Composer onCreate={(title) => actions.create(projectId, undefined, title)} />
