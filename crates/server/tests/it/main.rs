@@ -17,6 +17,7 @@ mod models;
 mod otlp;
 mod pages;
 mod process;
+mod profiles;
 mod runs;
 mod sessions;
 mod stream;
