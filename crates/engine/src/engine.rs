@@ -6,7 +6,7 @@ use crate::outbound::Outbound;
 use crate::run::direct::{Caller, Directs, Runner};
 use crate::run::live::Live;
 use crate::run::privacy::Privacy;
-use crate::run::{claim, drive, entity, events};
+use crate::run::{claim, drive, entity, events, faces};
 use crate::unfold::Unfold;
 use crate::workflows::Workflows;
 use async_trait::async_trait;
@@ -188,6 +188,7 @@ impl Engine {
         module.migrations = entity::migrations();
         module.entities = entity::entities();
         module.events = events::kinds();
+        module.faces = faces::faces();
         module
     }
 

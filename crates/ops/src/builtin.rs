@@ -30,6 +30,7 @@ pub fn module() -> Module {
         .event::<DeadLetterDropped>()
         .migrations(idempotency::migrations())
         .entities(idempotency::entities())
+        .faces(crate::own_faces::faces())
 }
 
 /// How many stored answers were removed.

@@ -9,6 +9,7 @@ mod bad_input;
 mod conversations;
 mod crash;
 mod events;
+mod faces;
 mod families_killed;
 mod foreign;
 mod main_job;
