@@ -12,6 +12,7 @@ mod events;
 mod faces;
 mod families_killed;
 mod foreign;
+mod fuzz;
 mod main_job;
 mod mcp_client;
 mod models;
