@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod conversations;
 mod crash;
+mod durable;
 mod events;
 mod faces;
 mod families_killed;
