@@ -2,10 +2,15 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test bench bench-web lint lint-all fmt deny tidy clean-data
+.PHONY: help run demo build test fuzz soak bench bench-web lint lint-all fmt deny tidy clean-data
 
-DATA ?= ./data
-LISTEN ?= 127.0.0.1:8080
+PROFILE ?= dev
+# Each profile has data and a port of its own; a settings file's word goes before the port's default.
+PORT_dev = 8080
+PORT_staging = 8081
+PORT_prod = 8082
+DATA ?= ./data$(if $(filter-out dev,$(PROFILE)),-$(PROFILE))
+LISTEN ?= 127.0.0.1:$(PORT_$(PROFILE))
 ARGS ?=
 
 BINARY = $$(scripts/target-dir.sh)/release/synapscale
@@ -13,13 +18,13 @@ BINARY = $$(scripts/target-dir.sh)/release/synapscale
 help: ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo '  Settings: DATA=$(DATA) LISTEN=$(LISTEN) ARGS="..." (for run, demo, test, bench)'
+	@echo '  Settings: PROFILE=$(PROFILE) (or staging, prod) DATA=$(DATA) LISTEN=$(LISTEN) ARGS="..." (for run, demo, test, bench)'
 
-run: ## Build the server and start it (SQLite in DATA, on LISTEN)
+run: ## Build the server and start it (SQLite in DATA, on LISTEN; PROFILE=staging or prod with their guards)
 	@scripts/prereq.sh
 	@scripts/web.sh
 	cargo build --release -p synapscale-server
-	@exec "$(BINARY)" serve --data "$(DATA)" --listen "$(LISTEN)" --profile dev $(ARGS)
+	@exec "$(BINARY)" serve --data "$(DATA)" --listen "$(LISTEN)" --profile "$(PROFILE)" $(ARGS)
 
 demo: ## Build the server and run the demonstration
 	@scripts/prereq.sh
@@ -35,6 +40,14 @@ build: ## Build the release binary; print its path and size
 
 test: ## Run all tests on SQLite and PostgreSQL (ARGS="-p synapscale-store")
 	@scripts/test.sh $(ARGS)
+
+fuzz: ## Try every operation of the API with good and broken inputs for longer (SEED=7 ROUNDS=100)
+	@SYNAPSCALE_FUZZ_SEED=$${SEED:-$$(date +%s)} SYNAPSCALE_FUZZ_ROUNDS=$${ROUNDS:-100} \
+	  SYNAPSCALE_TEST_PROFILE=soak scripts/test.sh -p synapscale-server -E 'test(fuzz::every)' --no-capture
+
+soak: ## Kill the server 200 times on each database under load, and reconcile after each (KILLS=20)
+	@SYNAPSCALE_SOAK_KILLS=$${KILLS:-200} SYNAPSCALE_TEST_PROFILE=soak \
+	  scripts/test.sh -p synapscale-server --run-ignored only -E 'test(soak::)' --no-capture
 
 bench: ## Measure the release build
 	@scripts/bench.sh $(ARGS)

@@ -63,6 +63,8 @@ find_or_start() {
 find_or_start PostgreSQL SYNAPSCALE_TEST_POSTGRES_URL scripts/postgres.sh SYNAPSCALE_TEST_DIR "$own_pg"
 find_or_start Redis SYNAPSCALE_TEST_REDIS_URL scripts/redis.sh SYNAPSCALE_TEST_REDIS_DIR "$own_redis"
 
+scripts/strace.sh
+
 # With -p the caller names the packages; cargo would let --workspace win.
 scope=(--workspace)
 for arg in "$@"; do
@@ -74,6 +76,7 @@ done
 
 profile=default
 if [[ -n ${CI:-} ]]; then profile=ci; fi
+profile=${SYNAPSCALE_TEST_PROFILE:-$profile} # `make fuzz` and `make soak` have patience
 
 scripts/web.sh test
 

@@ -3,6 +3,7 @@
 
 mod entity;
 mod events;
+mod faces;
 mod migration;
 mod needs;
 mod ops;
@@ -70,6 +71,7 @@ impl Agents {
         module.operations = ops::all(self);
         module.operations.extend(turns::ops::all(&self.1));
         module.events = events::kinds();
+        module.faces = faces::faces();
         module.migrations = migration::migrations();
         module.entities = entity::entities();
         module

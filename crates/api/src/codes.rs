@@ -221,6 +221,9 @@ pub(crate) fn title_of(status: u16) -> &'static str {
     let known = CODES.iter().find(|entry| entry.status == status);
     match status {
         502 => "An outside service failed.",
+        503 => {
+            "Not available now: the database is busy or away, or the server goes down. Retry-After says when to try again."
+        }
         409 => "It does not fit the present state.",
         _ => known.map_or("Another failure.", |entry| entry.means),
     }

@@ -14,6 +14,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use synapscale_core::Effect;
 use synapscale_ops::{Operation, Registry};
 
+/// The failures that are described one by one.
+const FAILURES: [u16; 12] = [400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 502, 503];
 /// Where the schemas of recursive types are moved to.
 const SCHEMAS: &str = "#/components/schemas/";
 const DEFS: &str = "#/$defs/";
@@ -106,7 +108,7 @@ pub fn document(registry: &Registry, version: &str, public_url: &str) -> Value {
 
 /// Any operation by its name: those without a path of their own, too.
 fn any_operation() -> Value {
-    json!({
+    let mut described = json!({
         "operationId": "call",
         "tags": ["any"],
         "summary": "Call any operation",
@@ -124,12 +126,14 @@ fn any_operation() -> Value {
                 "content": {"application/json": {"schema": {}}},
                 "headers": {"x-request-id": {"$ref": "#/components/headers/RequestId"}},
             },
-            "default": {
-                "description": "Why it was not done.",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
+            "default": {"$ref": "#/components/responses/Problem"},
         },
-    })
+    });
+    for status in FAILURES {
+        let target = format!("#/components/responses/Problem{status}");
+        described["responses"][status.to_string()] = json!({"$ref": target});
+    }
+    described
 }
 
 /// The first part of an operation's name.
@@ -314,10 +318,11 @@ fn responses(operation: &Operation, method: &Method, path: &str, output: Value) 
 fn failures(operation: &Operation, method: &Method, path: &str) -> Vec<u16> {
     let write = operation.effect() != Effect::Read;
     let rules = [
-        (400, has_body(method)),
+        // A header that cannot be read, whatever the operation.
+        (400, true),
         (401, true),
         (403, !operation.is_public()),
-        (404, path.contains('{')),
+        (404, path.contains('{') || names_something(operation)),
         (409, write),
         (412, operation.takes_expected_revision()),
         (413, has_body(method)),
@@ -325,12 +330,20 @@ fn failures(operation: &Operation, method: &Method, path: &str) -> Vec<u16> {
         (422, true),
         (429, true),
         (502, operation.effect() == Effect::External),
+        (503, true),
     ];
     rules
         .into_iter()
         .filter(|(_, may)| *may)
         .map(|(status, _)| status)
         .collect()
+}
+
+/// Whether its input may name something that is not there.
+fn names_something(operation: &Operation) -> bool {
+    let properties = operation.input_schema()["properties"].as_object();
+    let mut names = properties.into_iter().flat_map(Map::keys);
+    names.any(|name| !["limit", "cursor"].contains(&name.as_str()))
 }
 
 fn problem_schemas() -> Map<String, Value> {
@@ -369,9 +382,9 @@ fn problem_responses() -> Value {
     let mut all = Map::new();
     let one = |words: &str| json!({"description": words, "content": content});
     all.insert("Problem".to_owned(), one("Any other failure."));
-    for status in [400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 502] {
+    for status in FAILURES {
         let mut response = one(title_of(status));
-        if status == 429 {
+        if [429, 503].contains(&status) {
             response["headers"] = json!({"Retry-After": {"$ref": "#/components/headers/RetryAfter"}});
         }
         all.insert(format!("Problem{status}"), response);

@@ -7,7 +7,7 @@ use crate::run::direct::{Caller, Directs, Runner};
 use crate::run::limits::{self, Freed, Quota};
 use crate::run::live::Live;
 use crate::run::privacy::Privacy;
-use crate::run::{claim, drive, entity, events};
+use crate::run::{claim, drive, entity, events, faces};
 use crate::unfold::Unfold;
 use crate::workflows::Workflows;
 use async_trait::async_trait;
@@ -204,6 +204,7 @@ impl Engine {
         module.migrations = entity::migrations();
         module.entities = entity::entities();
         module.events = events::kinds();
+        module.faces = faces::faces();
         module
     }
 

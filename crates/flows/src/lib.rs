@@ -4,6 +4,7 @@
 mod catalog;
 mod entity;
 mod events;
+mod faces;
 mod file;
 pub mod hooks;
 mod migration;
@@ -55,6 +56,7 @@ impl Flows {
         let mut module = Module::new("flows");
         module.operations = ops::all(self);
         module.events = events::kinds();
+        module.faces = faces::faces();
         module.migrations = migration::migrations();
         module.entities = entity::entities();
         let cache = self.0.cache.clone();

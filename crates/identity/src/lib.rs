@@ -7,6 +7,7 @@ mod cache;
 mod caller;
 mod entity;
 mod events;
+mod faces;
 mod http;
 mod jwt;
 mod key;
@@ -66,6 +67,7 @@ pub fn module(auth: &Authenticator) -> Module {
     let mut module = Module::new("identity");
     module.operations = [ops::operations(auth), session_ops::operations(auth)].concat();
     module.events = events::kinds();
+    module.faces = faces::faces();
     module.migrations = migrations();
     module.entities = entities();
     let auth = auth.clone();

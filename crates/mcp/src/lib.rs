@@ -9,6 +9,7 @@ mod catalogue;
 mod client;
 mod entity;
 mod events;
+mod faces;
 mod migration;
 mod ops;
 mod result;
@@ -143,6 +144,7 @@ impl Mcp {
         let mut module = Module::new("mcp");
         module.operations = ops::all(self);
         module.events = events::kinds();
+        module.faces = faces::faces();
         module.migrations = migration::migrations();
         module.entities = entity::entities();
         let mcp = self.clone();

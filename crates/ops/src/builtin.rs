@@ -37,6 +37,7 @@ pub fn module() -> Module {
         .event::<EventsArchived>()
         .migrations(idempotency::migrations())
         .entities(idempotency::entities())
+        .faces(crate::own_faces::faces())
 }
 
 /// How many stored answers were removed.

@@ -83,7 +83,7 @@ fn groups() -> Operation {
 
 /// An event that a consumer gave up.
 #[derive(Serialize, JsonSchema)]
-struct DeadLetterView {
+pub(crate) struct DeadLetterView {
     /// The letter's id.
     id: Uuid,
     /// The consumer group that gave up.

@@ -222,7 +222,7 @@ struct ReadAudit {
 
 /// An event.
 #[derive(Serialize, JsonSchema)]
-struct EventView {
+pub(crate) struct EventView {
     /// Its place in the log.
     cursor: String,
     /// Its id.

@@ -1,5 +1,6 @@
 //! What a domain brings along: the one thing that `modules.rs` of the server collects.
 
+use crate::faces::Faces;
 use crate::operation::Operation;
 use crate::sources::{Source, ToolSource};
 use std::fmt;
@@ -31,6 +32,8 @@ pub struct Module {
     pub migrations: Vec<Migration>,
     /// What its code believes of its tables.
     pub entities: Vec<EntitySpec>,
+    /// What its operations show of its tables.
+    pub faces: Faces,
     /// What acts on events.
     pub consumers: Vec<EventConsumer>,
     /// What each process keeps in memory, and is told by events to forget.
@@ -101,6 +104,13 @@ impl Module {
     #[must_use]
     pub fn entities(mut self, entities: impl IntoIterator<Item = EntitySpec>) -> Self {
         self.entities.extend(entities);
+        self
+    }
+
+    /// With what its operations show of its tables.
+    #[must_use]
+    pub fn faces(mut self, faces: Faces) -> Self {
+        self.faces = faces;
         self
     }
 

@@ -1,9 +1,12 @@
 //! Settings: `synapscale.toml`, then `SYNAPSCALE_…` variables, then flags; checked together, so that all problems are told
 //! at once. The only place that reads the environment.
 
+mod guard;
 mod layer;
 mod otlp;
+mod words;
 
+pub use guard::{Finding, Severity};
 pub use layer::{ServeFlags, StoreFlags};
 pub use otlp::OtlpConfig;
 
@@ -17,15 +20,16 @@ use synapscale_core::net::AllowRule;
 use synapscale_core::{Error, FieldError, Result};
 use synapscale_ops::{Rate, Rates};
 use synapscale_store::{DatabaseUrl, MasterKey, Redis, SecretBox, StoreConfig};
+use words::{log_format, profile, public_url, roles};
 use zeroize::Zeroizing;
 
 /// Where the server listens unless told otherwise.
 pub const LISTEN: &str = "127.0.0.1:8080";
-/// The data directory unless told otherwise.
+/// The data directory of the dev profile unless told otherwise.
 const DATA: &str = "data";
 /// Days for which runs are kept after their end, unless the configuration says otherwise.
 const KEEP_RUNS_DAYS: u64 = 90;
-/// The settings file that is read when it is there.
+/// The settings file that is read when it is there, and no `synapscale.PROFILE.toml` is.
 const FILE: &str = "synapscale.toml";
 /// Where the programs of MCP servers are looked for when nothing says so.
 const MCP_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -50,6 +54,22 @@ impl Profile {
             Profile::Dev => "dev",
             Profile::Staging => "staging",
             Profile::Prod => "prod",
+        }
+    }
+
+    /// The profile of that name.
+    pub fn named(word: &str) -> Option<Self> {
+        [Profile::Dev, Profile::Staging, Profile::Prod]
+            .into_iter()
+            .find(|profile| profile.as_str() == word)
+    }
+
+    /// The data directory unless told otherwise: each profile has its own, so that trying something out never meets what is
+    /// in use.
+    fn data(self) -> PathBuf {
+        match self {
+            Profile::Dev => PathBuf::from(DATA),
+            other => PathBuf::from(format!("{DATA}-{}", other.as_str())),
         }
     }
 }
@@ -204,6 +224,8 @@ pub struct Config {
     pub database: DatabaseUrl,
     /// The Redis server, if one is named.
     pub redis: Option<Redis>,
+    /// Its URL, which may hold a password: the guards look at it.
+    redis_url: Option<Zeroizing<String>>,
     /// What this process does.
     pub roles: Roles,
     /// What clients reach the server by; empty for wherever they are.
@@ -329,6 +351,17 @@ pub fn client_env() -> ClientEnv {
     }
 }
 
+/// The settings file in the working directory: the profile's own if there is one, which is how one place holds the settings of
+/// all three.
+fn file_of(flags: &ServeFlags) -> Option<PathBuf> {
+    let word = flags.store.profile.clone();
+    let word = word.or_else(|| environment("SYNAPSCALE_PROFILE"));
+    let place = word.as_deref().map_or(Some(Profile::Dev), Profile::named);
+    let own = place.map(|place| PathBuf::from(format!("synapscale.{}.toml", place.as_str())));
+    let files = [own, Some(PathBuf::from(FILE))].into_iter().flatten();
+    files.into_iter().find(|file| file.exists())
+}
+
 /// The local socket of a server with that data directory.
 pub fn socket_in(data: &Path) -> PathBuf {
     data.join("synapscale.sock")
@@ -349,8 +382,10 @@ impl Config {
             .or_else(|| environment("SYNAPSCALE_CONFIG").map(PathBuf::from));
         let from_file = match named {
             Some(path) => Layer::from_file(&path)?,
-            None if Path::new(FILE).exists() => Layer::from_file(Path::new(FILE))?,
-            None => Layer::default(),
+            None => match file_of(flags) {
+                Some(path) => Layer::from_file(&path)?,
+                None => Layer::default(),
+            },
         };
         let layer = Layer::from_flags(flags)
             .over(from_env)
@@ -385,6 +420,7 @@ impl Config {
             listen,
             database: DatabaseUrl::Sqlite(data.join("synapscale.db")),
             redis: None,
+            redis_url: None,
             roles: Roles {
                 api: true,
                 worker: true,
@@ -415,14 +451,15 @@ impl Config {
     }
 
     fn resolve(layer: Layer, mut problems: Problems) -> Result<Self> {
-        let data = layer.data.unwrap_or_else(|| PathBuf::from(DATA));
+        let place = profile(layer.profile.as_deref(), &mut problems);
+        let data = layer.data.unwrap_or_else(|| place.data());
         let listen = layer.listen.as_deref().unwrap_or(LISTEN);
         let address = listen.parse().unwrap_or_else(|_| {
             problems.add("listen", format!("`{listen}` is no address such as {LISTEN}."));
             SocketAddr::from(([127, 0, 0, 1], 0))
         });
         let mut config = Config::dev(data, address);
-        config.profile = profile(layer.profile.as_deref(), &mut problems);
+        config.profile = place;
         config.roles = roles(layer.roles, &mut problems);
         match DatabaseUrl::parse(layer.database_url.as_deref(), &config.data) {
             Ok(database) => config.database = database,
@@ -435,6 +472,7 @@ impl Config {
                 "A URL such as redis://host:6379, or rediss://… over TLS.",
             ),
         }
+        config.redis_url = layer.redis.url.map(Zeroizing::new);
         config.public_url = public_url(layer.public_url.as_deref(), &mut problems);
         config.auto_migrate = layer.auto_migrate.unwrap_or(true);
         config.trusted_proxies = problems.list("trusted_proxies", layer.trusted_proxies);
@@ -508,18 +546,6 @@ impl Config {
     }
 }
 
-fn profile(text: Option<&str>, problems: &mut Problems) -> Profile {
-    match text {
-        None | Some("dev") => Profile::Dev,
-        Some("staging") => Profile::Staging,
-        Some("prod") => Profile::Prod,
-        Some(other) => {
-            problems.add("profile", format!("dev, staging or prod, not `{other}`."));
-            Profile::Dev
-        }
-    }
-}
-
 /// How a client on this machine reaches `address`.
 pub(crate) fn url_of(address: SocketAddr) -> String {
     let ip = match address.ip() {
@@ -528,60 +554,4 @@ pub(crate) fn url_of(address: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-/// The address under which others reach this server, without a slash at its end; empty when none is set.
-fn public_url(text: Option<&str>, problems: &mut Problems) -> String {
-    let text = text.unwrap_or_default().trim().trim_end_matches('/');
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let whole = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']));
-    if !text.is_empty() && !whole {
-        problems.add("public_url", "An address such as https://synapscale.example.com.");
-    }
-    text.to_owned()
-}
-
-fn roles(names: Option<Vec<String>>, problems: &mut Problems) -> Roles {
-    let Some(names) = names else {
-        return Roles {
-            api: true,
-            worker: true,
-            relay: true,
-        };
-    };
-    let mut roles = Roles {
-        api: false,
-        worker: false,
-        relay: false,
-    };
-    for name in names {
-        match name.trim() {
-            "api" => roles.api = true,
-            "worker" => roles.worker = true,
-            "relay" => roles.relay = true,
-            "" => {}
-            other => problems.add(
-                "roles",
-                format!("api, worker and relay are known, `{other}` is not."),
-            ),
-        }
-    }
-    if roles.names().is_empty() && problems.0.is_empty() {
-        problems.add("roles", "Name at least one of api, worker and relay.");
-    }
-    roles
-}
-
-fn log_format(text: Option<&str>, profile: Profile, problems: &mut Problems) -> LogFormat {
-    match text {
-        None if profile == Profile::Dev => LogFormat::Human,
-        None | Some("json") => LogFormat::Json,
-        Some("human") => LogFormat::Human,
-        Some(other) => {
-            problems.add("log/format", format!("human or json, not `{other}`."));
-            LogFormat::Human
-        }
-    }
 }

@@ -8,8 +8,8 @@ use synapscale_flows::Flows;
 use synapscale_identity::Authenticator;
 use synapscale_llm::service::Models;
 use synapscale_mcp::Mcp;
-use synapscale_ops::{Module, Registry};
-use synapscale_store::{EntitySpec, Migrations, Store};
+use synapscale_ops::{Mismatch, Module, Registry, check_faces};
+use synapscale_store::{EntitySpec, Migrations, Store, own_entities};
 use synapscale_work::Work;
 
 /// All modules of one server, and what the server itself holds of them.
@@ -71,6 +71,12 @@ impl Modules {
             .iter()
             .flat_map(|module| module.entities.clone())
             .collect()
+    }
+
+    /// What the operations show of the tables, against what they declare. An empty list is what is wanted.
+    pub fn check_faces(&self) -> Vec<Mismatch> {
+        let entities: Vec<EntitySpec> = own_entities().into_iter().chain(self.entities()).collect();
+        check_faces(&self.list, &entities)
     }
 
     /// All operations and events.

@@ -43,6 +43,11 @@ impl EntitySpec {
         &self.table
     }
 
+    /// The names of its columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.keys().map(String::as_str)
+    }
+
     /// Whether the rows belong to tenants.
     pub fn is_tenant(&self) -> bool {
         self.columns.contains_key("tenant_id")

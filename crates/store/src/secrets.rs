@@ -6,6 +6,7 @@ use aws_lc_rs::{digest, hkdf, rand};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustix::fs::Mode;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -19,6 +20,8 @@ const FORMAT: u8 = 1;
 /// Keeps what is derived here apart from what others derive from the same bytes.
 const SALT: &[u8] = b"synapscale/derived/1";
 const KEY_BYTES: usize = 32;
+/// Of 32 random bytes, fewer different ones than this come by chance once in 10^15 times.
+const FEW_BYTES: usize = 16;
 const KEY_ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 12;
 
@@ -95,6 +98,24 @@ impl MasterKey {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         rand::fill(key.as_mut_slice()).map_err(|_| Self::bad("no randomness"))?;
         Ok(MasterKey(key))
+    }
+
+    /// Why somebody could guess the key, as the end of a sentence; none for one that looks random. It is no proof: it finds
+    /// keys that were typed, counted or copied from an example.
+    pub fn weakness(&self) -> Option<&'static str> {
+        let bytes = self.0.as_slice();
+        let distinct = |bytes: &mut dyn Iterator<Item = u8>| bytes.collect::<BTreeSet<u8>>().len();
+        if distinct(&mut bytes.iter().copied()) < FEW_BYTES {
+            return Some("repeats a few bytes");
+        }
+        let steps = bytes
+            .windows(2)
+            .filter_map(|pair| Some(pair.get(1)?.wrapping_sub(*pair.first()?)));
+        if distinct(&mut { steps }) < FEW_BYTES {
+            return Some("counts up or down");
+        }
+        let typed = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+        bytes.iter().all(typed).then_some("is text, not random bytes")
     }
 
     fn bad(what: &str) -> Error {
@@ -259,6 +280,17 @@ fn bound(tenant: TenantId, purpose: &str) -> Vec<u8> {
 mod tests {
     use super::*;
     use synapscale_core::new_id;
+
+    #[test]
+    fn keys_that_somebody_typed_are_told_from_random_ones() {
+        let weak = |bytes: [u8; KEY_BYTES]| MasterKey(Zeroizing::new(bytes)).weakness();
+        assert!(weak([9; KEY_BYTES]).is_some_and(|why| why.contains("repeats")));
+        assert!(weak(std::array::from_fn(|at| at as u8 * 3)).is_some_and(|why| why.contains("counts")));
+        assert!(weak(*b"correct horse battery staple, 42").is_some_and(|why| why.contains("text")));
+        for _ in 0..100 {
+            assert_eq!(MasterKey::random().expect("a key").weakness(), None);
+        }
+    }
 
     #[test]
     fn opens_only_where_it_was_sealed() {

@@ -34,7 +34,7 @@ struct ListActivity {
 
 /// One thing that happened to a task.
 #[derive(Serialize, JsonSchema)]
-struct Activity {
+pub(crate) struct Activity {
     /// Its id in the event log.
     id: Uuid,
     /// What happened, such as `task.updated` or `comment.created`.

@@ -2,7 +2,7 @@
 
 mod saved;
 
-pub(crate) use saved::{entities, migration, operations};
+pub(crate) use saved::{SavedFilter, entities, migration, operations};
 
 use crate::entity::{project, task};
 use crate::model::{Archived, Priority, ProjectStatus, TaskStatus};

@@ -7,6 +7,7 @@ mod archive;
 mod comments;
 mod entity;
 mod events;
+mod faces;
 mod filter;
 mod links;
 mod model;
@@ -67,6 +68,7 @@ impl Work {
         ]
         .concat();
         module.events = events::kinds();
+        module.faces = faces::faces();
         module.migrations = vec![
             entity::migration(),
             comments::migration(),

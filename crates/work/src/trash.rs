@@ -53,7 +53,7 @@ struct GroupId {
 
 /// One of the things at the top of a group.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Trashed {
+pub(crate) struct Trashed {
     /// `project` or `task`.
     kind: &'static str,
     /// Its id.
@@ -64,7 +64,7 @@ struct Trashed {
 
 /// What was deleted together.
 #[derive(Debug, Serialize, JsonSchema)]
-struct TrashGroup {
+pub(crate) struct TrashGroup {
     /// By which it comes back or is purged.
     delete_group_id: Uuid,
     /// When it was deleted.

@@ -7,6 +7,7 @@ pub(crate) mod drive;
 pub(crate) mod entity;
 pub(crate) mod events;
 pub(crate) mod external;
+pub(crate) mod faces;
 pub(crate) mod held;
 pub(crate) mod job;
 pub(crate) mod journal;

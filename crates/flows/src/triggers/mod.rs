@@ -8,6 +8,7 @@ mod schedules;
 mod view;
 
 pub(crate) use manage::{close_all, sync};
+pub(crate) use view::{EventTriggerView, ScheduleView};
 
 use crate::Flows;
 use crate::entity::workflow;

@@ -6,6 +6,7 @@ mod chat;
 mod clients;
 mod entity;
 mod events;
+mod faces;
 mod migration;
 mod net;
 mod ops;
@@ -182,6 +183,7 @@ impl Models {
         let mut module = Module::new("llm");
         module.operations = ops::all(self);
         module.events = events::kinds();
+        module.faces = faces::faces();
         module.migrations = migration::migrations();
         module.entities = Self::entities();
         let models = self.clone();

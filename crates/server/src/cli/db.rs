@@ -35,7 +35,8 @@ enum Action {
     Rollback(Rollback),
     /// List the migrations
     Status(Common),
-    /// Compare the live schema with the code, and on PostgreSQL look for holes in row security; exits 1 on a difference
+    /// Compare the live schema with the code, and what operations answer with its columns; on PostgreSQL look for holes in row
+    /// security. Exits 1 on a difference
     Check(Common),
 }
 
@@ -160,9 +161,10 @@ async fn check(store: &Store, modules: &Modules, json: bool) -> Result<Ended> {
         .await
         .err()
         .map(|error| error.message().to_owned());
-    let well = drift.is_empty() && security.is_none();
+    let api = modules.check_faces();
+    let well = drift.is_empty() && security.is_none() && api.is_empty();
     if json {
-        output::json_line(&json!({ "ok": well, "drift": drift, "row_security": security }))?;
+        output::json_line(&json!({ "ok": well, "drift": drift, "row_security": security, "api": api }))?;
     } else {
         for difference in &drift {
             let column = difference
@@ -175,8 +177,11 @@ async fn check(store: &Store, modules: &Modules, json: bool) -> Result<Ended> {
         if let Some(security) = &security {
             output::line(security);
         }
+        for mismatch in &api {
+            output::line(format!("{}: {}", mismatch.place, mismatch.what));
+        }
         if well {
-            output::line("The schema is what the code says it is.");
+            output::line("The schema is what the code says it is, and the API shows of it what is declared.");
         }
     }
     Ok(if well { Ended::Well } else { Ended::Badly })

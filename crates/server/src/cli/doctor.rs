@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::serve::url_of;
 use super::{Ended, Outcome, output};
-use crate::config::{Config, LogConfig, LogFormat, MasterKeySource, StoreFlags};
+use crate::config::{Config, Finding, LogConfig, LogFormat, MasterKeySource, Profile, StoreFlags};
 use crate::health::{DISK_LOW_BYTES, free_bytes};
 use crate::modules::Modules;
 use clap::Args;
@@ -25,6 +25,7 @@ const CLOCKS_APART_MS: i64 = 2_000;
 const AFTER: &str = "\
 Examples:
   synapscale doctor
+  synapscale doctor --profile prod --config /etc/synapscale.toml
   synapscale doctor --data /var/lib/synapscale --json | jq '.[] | select(.status != \"ok\")'
 
 Exits 1 when something fails; a warning is no failure.";
@@ -139,6 +140,7 @@ async fn examine(config: &Config) -> Vec<Line> {
         disk(&config.data),
         master_key(config),
     ];
+    lines.extend(guards(config));
     let server = port(config).await;
     let serving = server.status == Status::Ok && server.detail.starts_with("our server");
     lines.push(server);
@@ -147,6 +149,27 @@ async fn examine(config: &Config) -> Vec<Line> {
     lines.push(clock());
     lines.push(open_files());
     lines
+}
+
+/// What the profile's guards say, which decide whether a server starts.
+fn guards(config: &Config) -> Vec<Line> {
+    const NAME: &str = "guards";
+    let found = config.findings();
+    if found.is_empty() {
+        let words = match config.profile {
+            Profile::Dev => "on a developer's machine little is asked",
+            Profile::Staging | Profile::Prod => "nothing that prod refuses",
+        };
+        return vec![Line::ok(NAME, words)];
+    }
+    let line = |finding: &Finding| {
+        let detail = format!("{}: {}", finding.setting, finding.what);
+        match finding.refuses(config.profile) {
+            true => Line::fail(NAME, detail, finding.mend),
+            false => Line::warn(NAME, detail, finding.mend),
+        }
+    };
+    found.iter().map(line).collect()
 }
 
 /// How Redis does, if one is named.

@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 const AFTER: &str = "\
 Examples:
   synapscale serve                                          SQLite in ./data, at 127.0.0.1:8080
-  synapscale serve --data /var/lib/synapscale --profile prod --listen 0.0.0.0:8080
+  synapscale serve --profile staging                        its own ./data-staging, guarded as prod but by warnings
+  synapscale serve --profile prod --config /etc/synapscale.toml --data /var/lib/synapscale
   SYNAPSCALE_DATABASE_URL=postgres://… synapscale serve --roles worker
 
-Settings come from synapscale.toml, then SYNAPSCALE_… variables, then flags:
+Settings come from synapscale.PROFILE.toml or synapscale.toml, then SYNAPSCALE_… variables, then flags:
   profile  listen  data  database_url  roles  public_url  auto_migrate  trusted_proxies
   [log] format, filter            SYNAPSCALE_LOG_FORMAT, SYNAPSCALE_LOG
   [http] allow                    SYNAPSCALE_HTTP_ALLOW: private addresses that workflows may reach
@@ -39,6 +40,8 @@ Settings come from synapscale.toml, then SYNAPSCALE_… variables, then flags:
                                           processes; 0, which is the default, for as many as there are places
            tenant_queued                  SYNAPSCALE_TENANT_QUEUED: runs of one workspace that may be queued, 100000
                                           unless given, 0 for any number; beyond it starts are answered with 429
+prod refuses weak secrets, a missing TLS front, missing limits and logs that tell requests; `synapscale doctor` shows the
+same. docs/environments.md says more.
 The master key is in SYNAPSCALE_MASTER_KEY, or in master.key in the data directory, made on the first start. Back it up.
 SIGTERM and Ctrl-C drain; a second one ends at once.";
 
@@ -55,7 +58,11 @@ impl Serve {
         let began = Instant::now();
         let config = Config::load(&self.flags)?;
         let traces = telemetry::start(&config.log, config.otlp.as_ref())?;
-        let ended = serve(config, began).await;
+        let guarded = config.guard().map_err(super::Failure::from);
+        let ended = match guarded {
+            Ok(()) => serve(config, began).await,
+            Err(refused) => Err(refused),
+        };
         match (traces, &ended) {
             (None, _) | (_, Ok(Ended::AtOnce)) => {}
             (Some(traces), _) => traces.stop().await,
@@ -69,6 +76,7 @@ async fn serve(config: Config, began: Instant) -> Outcome {
     let signals = StopSignals::listen()?;
     let app = App::build(config, figures).await?;
     let config = app.config().clone();
+    config.mark_data()?;
     let listeners = Listeners::bind(config.listen, Some(&config.socket())).await?;
     let url = url_of(listeners.address()?);
     tracing::info!(

@@ -11,10 +11,14 @@ use synapscale_core::{Error, ErrorKind, Result};
 /// Flags that say which database, and whose settings.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StoreFlags {
-    /// Settings file; ./synapscale.toml is read when it is there [SYNAPSCALE_CONFIG]
+    /// Settings file; ./synapscale.PROFILE.toml or ./synapscale.toml is read when it is there [SYNAPSCALE_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory for database, keys and the local socket; ./data unless given [SYNAPSCALE_DATA]
+    /// dev, staging or prod: whose settings, data and guards; dev unless given [SYNAPSCALE_PROFILE]
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Directory for database, keys and the local socket; ./data, ./data-staging or ./data-prod unless given
+    /// [SYNAPSCALE_DATA]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// postgres://… or sqlite:PATH; a file in the data directory unless given. A URL with a password is better put into
@@ -35,9 +39,6 @@ pub struct ServeFlags {
     /// What this process does, of api, worker and relay; all of it unless given [SYNAPSCALE_ROLES]
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub roles: Option<Vec<String>>,
-    /// dev, staging or prod; dev makes a first owner and logs for people [SYNAPSCALE_PROFILE]
-    #[arg(long, value_name = "PROFILE")]
-    pub profile: Option<String>,
     /// human or json [SYNAPSCALE_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -154,7 +155,7 @@ impl Layer {
 
     pub fn from_flags(flags: &ServeFlags) -> Self {
         Layer {
-            profile: flags.profile.clone(),
+            profile: flags.store.profile.clone(),
             listen: flags.listen.clone(),
             data: flags.store.data.clone(),
             database_url: flags.store.database_url.clone(),

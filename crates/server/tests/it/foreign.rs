@@ -12,11 +12,11 @@ use synapscale_testkit::{TestDb, db_test, policies};
 const MARK: &str = "zebra-of-the-first-tenant";
 
 /// What the first tenant has, by the parameter that names it.
-struct Theirs {
-    ids: BTreeMap<&'static str, String>,
+pub struct Theirs {
+    pub ids: BTreeMap<&'static str, String>,
 }
 
-async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
+pub async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let id = |value: &Value| value.as_str().expect("an id").to_owned();
     let project = server
         .ask(Method::POST, "/api/v1/projects", json!({ "name": MARK }))
@@ -151,7 +151,7 @@ async fn picture(server: &Server) -> Vec<Value> {
 }
 
 /// A body that the operation would take, with the other tenant's ids wherever an id goes.
-fn sent_by(name: &str, theirs: &Theirs) -> Value {
+pub fn sent_by(name: &str, theirs: &Theirs) -> Value {
     let id = |of: &str| theirs.ids[of].clone();
     let patch = json!({ "task_patches": [
         { "op": "update", "task_id": id("task_id"), "body": { "title": "taken" } },

@@ -52,9 +52,41 @@ pub async fn command_with(db: &TestDb, args: &[&str], variables: &[(&str, &str)]
     )
 }
 
+/// Waits until `done` says so: longer than anything here takes on a busy machine.
+pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !done().await {
+        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Starts a command of the binary, to be killed.
+pub fn spawned(db: &TestDb, args: &[&str]) -> Child {
+    let mut command = base(db);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.kill_on_drop(true).spawn().expect("the binary starts")
+}
+
 /// The binary, about to run on that database.
 pub fn base(db: &TestDb) -> Command {
-    let mut command = Command::new(BINARY);
+    base_under(db, &[])
+}
+
+/// The binary as the last argument of the command `under`, or by itself.
+fn base_under(db: &TestDb, under: &[&str]) -> Command {
+    let mut command = match under.split_first() {
+        None => Command::new(BINARY),
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(BINARY);
+            command
+        }
+    };
     command
         .current_dir(db.folder())
         .env("HOME", db.folder())
@@ -106,6 +138,23 @@ impl Server {
         variables: &[(&str, &str)],
         data: &Path,
     ) -> Self {
+        Self::launch(db, key, &[], args, variables, data).await
+    }
+
+    /// As [`Server::start`], by a command that becomes the server, such as a tracer or one that sets limits.
+    pub async fn start_under(db: &TestDb, key: &str, under: &[&str]) -> Self {
+        Self::launch(db, key, under, &[], &[], db.folder()).await
+    }
+
+    /// As [`Server::start_in`] and [`Server::start_under`] at once.
+    pub async fn launch(
+        db: &TestDb,
+        key: &str,
+        under: &[&str],
+        args: &[&str],
+        variables: &[(&str, &str)],
+        data: &Path,
+    ) -> Self {
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
         std::fs::create_dir_all(data).expect("a folder");
@@ -114,9 +163,10 @@ impl Server {
             .append(true)
             .open(data.join("server.log"))
             .expect("a log file");
-        let child = base(db)
-            .args(["serve", "--profile", "staging", "--listen", &listen])
+        let child = base_under(db, under)
+            .args(["serve", "--listen", &listen])
             .args(args)
+            .env("SYNAPSCALE_PROFILE", "staging")
             .env("SYNAPSCALE_HTTP_ALLOW", "127.0.0.1")
             .env("SYNAPSCALE_LLM_ALLOW", "127.0.0.1")
             .env("SYNAPSCALE_DATA", data)

@@ -13,6 +13,13 @@ use tokio_tungstenite::tungstenite::{self, Message};
 const PASSWORD: &str = "a quiet green river";
 const EMAIL: &str = "owner@example.com";
 
+/// What a browser is given by the server of a link: the whole line that sets the cookie.
+pub async fn cookie_by_link(db: &TestDb, server: &Server) -> String {
+    let body = json!({ "token": link(db).await, "password": PASSWORD });
+    let got = post(server, "owner-link/accept", body).await;
+    got.cookie.unwrap_or_else(|| panic!("no cookie: {}", got.json))
+}
+
 /// A browser that is signed in.
 struct Browser {
     cookie: String,

@@ -2,7 +2,7 @@
 
 mod inputs;
 
-pub(crate) use inputs::ListProjects;
+pub(crate) use inputs::{ListProjects, PatchSetView};
 
 use inputs::*;
 
