@@ -11,6 +11,7 @@ import {
   MessagesSquare,
   Moon,
   Plus,
+  Redo2,
   Sun,
   Undo2,
   Workflow,
@@ -26,7 +27,7 @@ import { useOperations } from "@/pages/operations/queries";
 import { useEntries } from "./entries";
 import { Keys } from "./KeySheet";
 import { isDark, setTheme } from "./theme";
-import { undoLast } from "./undo";
+import { redoLast, undoLast } from "./undo";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
 
@@ -273,6 +274,17 @@ function Deeds({ onClose, onKeys }: { onClose: () => void; onKeys: () => void })
       >
         <span className="grow">Undo what I did last</span>
         <Keys keys="mod+z" />
+      </Entry>
+      <Entry
+        value="redo do again what I undid last"
+        icon={<Redo2 aria-hidden />}
+        onSelect={() => {
+          onClose();
+          void redoLast(client);
+        }}
+      >
+        <span className="grow">Do again what I undid last</span>
+        <Keys keys="mod+shift+z" />
       </Entry>
       <Entry
         value="light dark theme look"
