@@ -30,6 +30,14 @@ export const PLACES: Place[] = [
   { name: "tasks-tree", at: ({ project }) => `/work/${project}` },
   { name: "tasks-table", at: () => "/work/all" },
   { name: "task", at: ({ project, task }) => `/work/${project}/${task}` },
+  { name: "task-activity", at: ({ project, task }) => `/work/${project}/${task}?tab=activity` },
+  { name: "task-time", at: ({ project, task }) => `/work/${project}/${task}?tab=time` },
+  { name: "task-rule", at: ({ project, task }) => `/work/${project}/${task}`, do: openRule },
+  {
+    name: "task-move",
+    at: ({ project, task }) => `/work/${project}/${task}`,
+    do: (page) => press(page, "Move the task"),
+  },
   { name: "history", at: () => "/work/history", do: (page) => page.getByRole("row").nth(1).click() },
   { name: "events", at: () => "/events" },
   { name: "event", at: () => "/events", do: (page) => page.getByRole("row").nth(1).click() },
@@ -85,6 +93,10 @@ export const PLACES: Place[] = [
 ];
 
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
+
+function openRule(page: Page) {
+  return page.getByRole("button", { name: /^How it comes again/ }).click();
+}
 
 /** What a call of a tool was given and gave. */
 function unfold(page: Page) {

@@ -20,6 +20,17 @@ const shown = new Map<string, number>();
 /** One after the other: keys come faster than answers. */
 let last: Promise<unknown> = Promise.resolve();
 
+/** What was begun and is not answered yet: ⌘Z means it, too. */
+const pending = new Set<Promise<unknown>>();
+
+/** Tells of a change that is under way. */
+export function begun<T>(work: Promise<T>): Promise<T> {
+  pending.add(work);
+  const over = () => pending.delete(work);
+  work.then(over, over);
+  return work;
+}
+
 /** Shows what was done with a way back, and remembers it for ⌘Z. */
 export function offerUndo(client: QueryClient, result: { patch_set_id?: string | null }, label: string) {
   const set = result.patch_set_id;
@@ -38,6 +49,7 @@ function keep(client: QueryClient, entry: Done, text: string) {
 
 export async function undoLast(client: QueryClient) {
   await inTurn(async () => {
+    await Promise.allSettled(pending);
     const entry = done.at(-1);
     if (entry) await takeBack(client, entry.set);
     else toast("There is nothing of yours to undo in this tab.");
@@ -111,14 +123,15 @@ export function takeIn(client: QueryClient, result: PatchResult) {
   );
   changeTasks(client, new Map(fresh));
   putTasks(client, result.tasks);
-  const gone = result.changes.filter((change) => change.kind === "task" && change.op === "delete");
+  const deleted = result.changes.filter((change) => change.kind === "task" && change.op === "delete");
+  const gone = new Set<unknown>(deleted.map((change) => change.id));
   dropTasks(
     client,
-    gone.map((change) => change.id),
+    deleted.map((change) => change.id),
   );
   void client.invalidateQueries({ queryKey: keys.tasks() });
   void client.invalidateQueries({ queryKey: keys.patches });
   if (result.projects.length) void client.invalidateQueries({ queryKey: keys.projects });
-  // Who waits for whom is told by the row of the one that waits only.
-  void client.invalidateQueries({ queryKey: ["dependencies"] });
+  // Who waits for whom is told by the row of the one that waits only; a pane may still show what is gone.
+  void client.invalidateQueries({ queryKey: ["dependencies"], predicate: ({ queryKey }) => !gone.has(queryKey[1]) });
 }

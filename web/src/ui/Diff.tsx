@@ -54,7 +54,7 @@ function RowBox({ row }: { row: RowDiff }) {
 function FieldBox({ change, created }: { change: FieldChange; created?: boolean }) {
   return (
     <div className="diff-field">
-      <span className="name">{(REFERENCES[change.field] ?? change.field).replaceAll("_", " ")}</span>
+      <span className="name">{(FIELD_NAMES[change.field] ?? change.field).replaceAll("_", " ")}</span>
       <Values change={change} created={created} />
     </div>
   );
@@ -77,8 +77,18 @@ function NameOf({ kind, id }: { kind: string; id: string }) {
   return task.data?.title ?? project.data?.name ?? shortId(id);
 }
 
-/** Fields that hold the id of a row. */
-const REFERENCES: Record<string, string> = { project_id: "project", parent_id: "task" };
+function Named({ kind, id, first }: { kind: string; id: string; first: boolean }) {
+  return (
+    <>
+      {!first && ", "}
+      <NameOf kind={kind} id={id} />
+    </>
+  );
+}
+
+/** Fields that hold the id of a row, or of several. */
+const REFERENCES: Record<string, string> = { project_id: "project", parent_id: "task", blocked_by: "task" };
+const FIELD_NAMES: Record<string, string> = { project_id: "project", parent_id: "part of", blocked_by: "waits for" };
 
 function isLong(value: unknown): value is string {
   return typeof value === "string" && (value.includes("\n") || value.length > 160);
@@ -100,7 +110,8 @@ function Value({ kind, field, value }: { kind: "before" | "after"; field: string
   const none = text === "empty";
   const Tag = kind === "before" ? "del" : "ins";
   const noun = REFERENCES[field];
-  const shown = noun && typeof value === "string" ? <NameOf kind={noun} id={value} /> : text;
+  const ids = noun && !none ? (Array.isArray(value) ? value : [value]).map(String) : undefined;
+  const shown = ids && noun ? ids.map((id, at) => <Named key={id} kind={noun} id={id} first={at === 0} />) : text;
   return <Tag className={`${kind}${none ? " none" : ""}`}>{shown}</Tag>;
 }
 

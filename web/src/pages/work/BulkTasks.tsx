@@ -1,10 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Trash2 } from "lucide-react";
 import { cachedTask } from "@/api/tasks-cache";
+import { PRIORITIES, TASK_STATUSES } from "@/lib/task-filter";
 import { FilterSelect } from "@/ui/parts";
 import { wordOf } from "@/ui/Status";
 import { type TaskFields, useTaskActions } from "./actions";
-import { PRIORITIES, TASK_STATUSES } from "./route";
 
 /** The same change for all that are chosen, as one set: undone in one go, too. */
 export function BulkTasks({ chosen, onDone }: { chosen: ReadonlySet<string>; onDone: () => void }) {

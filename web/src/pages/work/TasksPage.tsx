@@ -5,6 +5,7 @@ import { useState } from "react";
 import { useMay } from "@/api/session";
 import type { Task } from "@/api/types";
 import { useTrail } from "@/app/title";
+import { PRIORITIES, TASK_STATUSES } from "@/lib/task-filter";
 import { ProblemPage } from "@/ui/Problem";
 import { FilterSelect, SearchBox } from "@/ui/parts";
 import { wordOf } from "@/ui/Status";
@@ -12,7 +13,7 @@ import { useTaskActions } from "./actions";
 import { BulkTasks } from "./BulkTasks";
 import { Composer } from "./Composer";
 import { useProject } from "./queries";
-import { ALL, listRoute, PRIORITIES, TASK_STATUSES, type TasksSearch } from "./route";
+import { ALL, listRoute, type TasksSearch } from "./route";
 import { TaskTable } from "./TaskTable";
 import { TaskTreeView } from "./TaskTreeView";
 import "./work.css";
@@ -122,7 +123,7 @@ function Filters({ filter, onFilter }: Pick<TaskListProps, "filter" | "onFilter"
         all="Every status"
         value={filter.status}
         options={TASK_STATUSES.map((value) => ({ value, label: wordOf(value) }))}
-        onChange={(status) => onFilter({ status })}
+        onChange={(status) => onFilter({ status: status })}
       />
       <FilterSelect
         label="Priority"
