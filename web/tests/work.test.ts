@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { gapAt, slotAt } from "@/lib/board";
+import { deletionOf, isEmptyChange, setOf, summaryOf } from "@/lib/bulk";
 import { excerpt, folded, marked } from "@/lib/found-text";
 import { between, isPlace } from "@/lib/position";
 import { inUnit, newRule, ordinal, ruleInWords, withWeekday } from "@/lib/recurrence";
@@ -149,5 +151,61 @@ describe("a rule", () => {
     const weekly = withWeekday(newRule("week"), "mon", true);
     expect("weekdays" in inUnit(weekly, "day")).toBe(false);
     expect("weekdays" in withWeekday(weekly, "mon", false)).toBe(false);
+  });
+});
+
+describe("a card", () => {
+  const cards = ["2", "4", "6"].map((position) => task(`at ${position}`, { position }));
+
+  it("goes between two others, itself left aside", () => {
+    expect(gapAt(cards, [], 1)).toEqual(["2", "4"]);
+    expect(gapAt(cards, [], 0)).toEqual([undefined, "2"]);
+    expect(gapAt(cards, [], 3)).toEqual(["6", undefined]);
+    expect(gapAt(cards, cards.slice(0, 1), 2)).toEqual(["4", "6"]);
+    expect(gapAt(cards, cards.slice(1, 2), 1)).toEqual(["2", "6"]);
+  });
+
+  it("goes where the pointer is", () => {
+    expect([0, 40, 60, 500].map((offset) => slotAt(offset, 100, 3))).toEqual([0, 0, 1, 3]);
+  });
+});
+
+describe("a change of many", () => {
+  const [a, b] = [task("a", { tags: ["wood"] }), task("b", { tags: ["wood", "new"], parent_id: "a" })];
+
+  it("becomes a patch for each that it touches", () => {
+    const { task_patches } = setOf([a, b], [a], { status: "done", addTags: ["new"], dropTags: ["wood"] });
+    expect(task_patches).toEqual([
+      { op: "update", task_id: "a", body: { status: "done", tags: ["new"] } },
+      { op: "update", task_id: "b", body: { status: "done", tags: ["new"] } },
+    ]);
+    expect(setOf([a, b], [a], { addTags: ["wood"] }).task_patches).toEqual([]);
+    expect(isEmptyChange({ addTags: [] })).toBe(true);
+  });
+
+  it("moves only what is not moved with its parent", () => {
+    const { task_patches } = setOf([a, b], [a], { home: { project: "q", parent: null } });
+    expect(task_patches).toEqual([{ op: "update", task_id: "a", body: {}, project_id: "q", parent_id: null }]);
+    expect(deletionOf([a]).task_patches).toEqual([{ op: "delete", task_id: "a" }]);
+  });
+
+  it("is summed up", () => {
+    const change = (op: "create" | "update" | "delete", diff: object) => ({
+      kind: "task",
+      id: "x",
+      op,
+      revision: 2,
+      diff,
+    });
+    const some = [
+      change("update", { status: {}, updated_at: {} }),
+      change("update", { status: {}, due_date: {} }),
+      change("create", {}),
+    ];
+    expect(summaryOf(some as never)).toBe(
+      "2 tasks change: status of 2, due date of 1. 1 task is made, as they come again.",
+    );
+    expect(summaryOf([change("delete", {})] as never)).toBe("1 task goes into the trash.");
+    expect(summaryOf([])).toMatch(/^Nothing would change/);
   });
 });

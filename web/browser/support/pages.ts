@@ -27,8 +27,12 @@ export const PLACES: Place[] = [
   { name: "workflow-versions", at: () => "/workflows/issue-triage?view=versions" },
   { name: "workflow-hooks", at: () => "/workflows/issue-triage?view=hooks" },
   { name: "projects", at: () => "/work" },
-  { name: "tasks-tree", at: ({ project }) => `/work/${project}` },
-  { name: "tasks-table", at: () => "/work/all" },
+  { name: "tasks-tree", at: ({ project }) => `/work/${project}?view=tree` },
+  { name: "tasks-table", at: () => "/work/all?view=table" },
+  { name: "tasks-board", at: ({ project }) => `/work/${project}?view=board` },
+  { name: "tasks-board-all", at: () => "/work/all?view=board&due=any" },
+  { name: "tasks-filters", at: ({ project }) => `/work/${project}?view=tree&archived=included&status=todo,blocked` },
+  { name: "tasks-change", at: ({ project }) => `/work/${project}?view=tree`, do: changeMany },
   { name: "task", at: ({ project, task }) => `/work/${project}/${task}` },
   { name: "task-activity", at: ({ project, task }) => `/work/${project}/${task}?tab=activity` },
   { name: "task-time", at: ({ project, task }) => `/work/${project}/${task}?tab=time` },
@@ -93,6 +97,14 @@ export const PLACES: Place[] = [
 ];
 
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
+
+async function changeMany(page: Page) {
+  await page.getByRole("row").nth(1).getByRole("checkbox").click();
+  await page.getByRole("row").nth(5).getByRole("checkbox").click();
+  await press(page, "Change…");
+  await page.getByLabel("New priority").selectOption("critical");
+  await page.getByText("2 tasks change").waitFor();
+}
 
 function openRule(page: Page) {
   return page.getByRole("button", { name: /^How it comes again/ }).click();

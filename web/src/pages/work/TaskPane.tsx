@@ -1,7 +1,7 @@
 // One task, whole: its own address beside the list that it stands in.
 import { Link, useNavigate } from "@tanstack/react-router";
 import { Archive, ArchiveRestore, FolderInput, ScrollText, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useMay } from "@/api/session";
 import { useTimer, useTimerActions } from "@/api/timer";
 import type { Task } from "@/api/types";
@@ -169,8 +169,15 @@ function Beside({ task, projectId }: { task: Task; projectId: string }) {
       search: { ...search, tab: next === "comments" ? undefined : (next as PaneTab) },
       replace: true,
     });
+  const box = useRef<HTMLDivElement>(null);
+  const asked = useRef(tab !== undefined);
+  useEffect(() => {
+    // Who came by an address with a tab wants to see that.
+    if (asked.current) box.current?.scrollIntoView({ block: "start" });
+    asked.current = false;
+  }, []);
   return (
-    <div className="stack wide">
+    <div className="stack wide" ref={box}>
       <Tabs
         key={tab ?? "comments"}
         first={tab}

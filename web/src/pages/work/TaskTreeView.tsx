@@ -4,7 +4,7 @@ import { useMay } from "@/api/session";
 import type { Task } from "@/api/types";
 import type { Hotkey } from "@/app/hotkeys";
 import { fitter } from "@/lib/task-filter";
-import { flatten, indentTarget, inSight, outdentTarget, type TaskMap, type TreeRow } from "@/lib/tree";
+import { flatten, indentTarget, inSight, outdentTarget, stepTarget, type TaskMap, type TreeRow } from "@/lib/tree";
 import { ProblemPage } from "@/ui/Problem";
 import { Empty } from "@/ui/parts";
 import { type Column, VirtualList } from "@/ui/VirtualList";
@@ -14,6 +14,7 @@ import { fieldColumns } from "./columns";
 import { useTaskTree } from "./queries";
 import type { TaskListProps } from "./TasksPage";
 import { TitleCell } from "./TitleCell";
+import { useRowDrop } from "./useRowDrop";
 
 const NO_TASKS: ReadonlyMap<string, Task> = new Map();
 const INDENT_PX = 20;
@@ -36,6 +37,7 @@ export function TaskTreeView({ project, filter, chosen, setChosen, current, onOp
     else next.add(id);
     setClosed(next);
   };
+  const rowProps = useRowDrop({ rows, tasks, chosen, editing, actions });
   const columns: Column<TreeRow>[] = [
     {
       id: "title",
@@ -87,6 +89,7 @@ export function TaskTreeView({ project, filter, chosen, setChosen, current, onOp
       current={current}
       onOpen={(row) => onOpen(row.task)}
       rowKeys={keysOf}
+      rowProps={locked ? undefined : rowProps}
       tree={{ level: (row) => row.level, open: (row) => (row.children ? row.open : undefined) }}
       empty={
         <Empty icon={<ListTree aria-hidden />} title={tasks.size ? "No task fits these filters" : "No task yet"}>
@@ -113,10 +116,18 @@ function editKeys(
     const target = task && outdentTarget(tasks, task);
     if (task && target) void actions.move([task], target);
   };
+  const step = (by: 1 | -1) => {
+    const target = task && stepTarget(rows, task, by);
+    if (task && target) void actions.move([task], target);
+  };
   const group = "Tasks";
   return [
     { keys: "e", does: "Edit the title", group, run: () => setEditing(task?.id) },
     { keys: "d", does: "Done, or to do again", group, run: () => task && toggleDone(task, actions) },
+    { keys: "alt+up", does: "Move up", group, run: () => step(-1) },
+    { keys: "alt+down", does: "Move down", group, run: () => step(1) },
+    { keys: "alt+right", does: "Put below the task above", group, run: indent },
+    { keys: "alt+left", does: "Put one level up", group, run: outdent },
     { keys: "]", does: "Put below the task above", group, run: indent },
     { keys: "[", does: "Put one level up", group, run: outdent },
     { keys: "backspace", does: "Delete", group, run: () => task && void actions.remove([task]) },

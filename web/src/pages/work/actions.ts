@@ -9,12 +9,16 @@ import type { Dependencies, PatchResult, PatchSet, Task, TaskFields, TaskPatch }
 import { begun, offerUndo, takeIn } from "@/app/undo";
 import { between } from "@/lib/position";
 import { gapBeside, type Target } from "@/lib/tree";
+import { wordOf } from "@/ui/Status";
 import { toastError } from "@/ui/toasts";
 
 export type { TaskFields } from "@/api/types";
 
 /** The server takes no more patches in one set. */
 export const MOST_PATCHES = 500;
+
+/** The places that something goes between; either may be open. */
+export type Gap = [low: string | undefined, high: string | undefined];
 
 /** The last change of one's own to a task that is still under way. */
 const underWay = new Map<string, Promise<unknown>>();
@@ -259,6 +263,29 @@ export function useTaskActions() {
         begun(create(client, project, parent, { ...fields, title })),
       remove: (tasks: readonly Task[]) => begun(inTurn(tasks, () => remove(client, tasks))),
       move: (tasks: readonly Task[], target: Target) => move(client, tasks, target),
+      /** Among the cards of a column: another status, and a place between two others whosever parts these are. */
+      place: (tasks: readonly Task[], status: Task["status"], gap: Gap) => {
+        let [low, high] = gap;
+        const places = tasks.map(() => {
+          low = between(low, high);
+          return low;
+        });
+        const body = (task: Task, index: number) => ({
+          ...(task.status === status ? {} : { status }),
+          position: places[index] ?? task.position,
+        });
+        const word = wordOf(status).toLowerCase();
+        const moved = tasks.every((task) => task.status === status);
+        const what = tasks.length === 1 ? `“${tasks[0]?.title}”` : `${tasks.length} tasks`;
+        const verb = tasks.length === 1 ? (moved ? "was" : "is") : moved ? "were" : "are";
+        return change(client, {
+          tasks,
+          patches: (task, index) => ({ body: body(task, index) }),
+          shown: body,
+          label: `${what} ${verb} ${moved ? "moved" : word}`,
+          failed: "The change was taken back.",
+        });
+      },
       /** To the top of a project, or below one of its tasks. */
       rehome: (tasks: readonly Task[], project_id: string, parent_id: string | null) =>
         change(client, {
