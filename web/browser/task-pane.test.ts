@@ -90,6 +90,27 @@ test("a refused edit is taken back with its reason", async () => {
   await pane(page).locator(".status", { hasText: "Medium" }).waitFor();
 });
 
+test("what somebody else changed meanwhile stands in the way only of the same field", async () => {
+  on.allow(/status of 412/);
+  const page = await open("Bake the bread");
+  await page.routeWebSocket(/events/, () => {});
+  await page.reload();
+  await pane(page).getByLabel("Title").waitFor();
+  await on.server.api("PATCH", `/tasks/${ids["Bake the bread"]}`, { assignee: "Ines", priority: "low" });
+  await pane(page)
+    .getByLabel(/^Status of Bake/)
+    .selectOption("in_progress");
+  await page.getByText(/is in progress$/).waitFor();
+  await kept("Bake the bread", "both", (row) => row.status === "in_progress" && row.assignee === "Ines");
+  await on.server.api("PATCH", `/tasks/${ids["Bake the bread"]}`, { priority: "high" });
+  await pane(page)
+    .getByLabel(/^Priority of Bake/)
+    .selectOption("critical");
+  await page.getByText("The change was taken back.").waitFor();
+  await page.getByRole("button", { name: "Make it anyway" }).click();
+  await kept("Bake the bread", "the last word", (row) => row.priority === "critical");
+});
+
 test("a task waits for another, a circle is told in words, and lists show who is held up", async () => {
   on.allow(/status of 422/);
   const page = await open("Bake the bread");

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { gapAt, slotAt } from "@/lib/board";
 import { deletionOf, isEmptyChange, setOf, summaryOf } from "@/lib/bulk";
 import { excerpt, folded, marked } from "@/lib/found-text";
+import { countOf, dayLists } from "@/lib/my-day";
 import { between, isPlace } from "@/lib/position";
 import { inUnit, newRule, ordinal, ruleInWords, withWeekday } from "@/lib/recurrence";
 import {
@@ -114,6 +115,8 @@ describe("what was found", () => {
     expect(parts.map((part) => part.text).join("")).toMatch(/^… .*needle.* …$/);
     expect(parts.find((part) => part.hit)?.text).toBe("needle");
     expect(excerpt(long, "pin")).toBeUndefined();
+    const set = excerpt("### What\n\n- the **needle** and `hay`", "needle") ?? [];
+    expect(set.map((part) => part.text).join("")).toBe("What the needle and hay");
   });
 });
 
@@ -208,4 +211,13 @@ describe("a change of many", () => {
     expect(summaryOf([change("delete", {})] as never)).toBe("1 task goes into the trash.");
     expect(summaryOf([])).toMatch(/^Nothing would change/);
   });
+});
+
+it("shows each task of a day once, where it presses most", () => {
+  const [a, b, c] = [task("a"), task("b"), task("c", { status: "done" })];
+  const lists = dayLists({ overdue: [a, c], today: [a, b], scheduled: [b], busy: [a] });
+  expect(
+    [lists.overdue, lists.today, lists.scheduled, lists.busy].map((list) => list.map((each) => each.id).join()),
+  ).toEqual(["a", "b", "", ""]);
+  expect(countOf(lists)).toBe(2);
 });

@@ -42,6 +42,17 @@ export const PLACES: Place[] = [
     at: ({ project, task }) => `/work/${project}/${task}`,
     do: (page) => press(page, "Move the task"),
   },
+  { name: "work-mine", at: () => "/work/mine?who=all" },
+  { name: "work-mine-empty", at: () => "/work/mine" },
+  { name: "work-search", at: () => "/work/search?q=export" },
+  { name: "work-search-empty", at: () => "/work/search" },
+  { name: "work-trash", at: () => "/work/trash" },
+  {
+    name: "filter-form",
+    at: ({ project }) => `/work/${project}?view=tree&priority=high,critical`,
+    do: (page) => press(page, "Keep filter"),
+  },
+  { name: "palette-tasks", at: () => "/", do: findInPalette },
   { name: "history", at: () => "/work/history", do: (page) => page.getByRole("row").nth(1).click() },
   { name: "events", at: () => "/events" },
   { name: "event", at: () => "/events", do: (page) => page.getByRole("row").nth(1).click() },
@@ -104,6 +115,12 @@ async function changeMany(page: Page) {
   await press(page, "Change…");
   await page.getByLabel("New priority").selectOption("critical");
   await page.getByText("2 tasks change").waitFor();
+}
+
+async function findInPalette(page: Page) {
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("exports");
+  await page.getByRole("option", { name: "Exports that do not time out" }).waitFor();
 }
 
 function openRule(page: Page) {

@@ -227,6 +227,11 @@ async function lived(server: Server, task: string, ids: Record<string, string>) 
   await server.api("POST", `/tasks/${task}/comments`, { body: "Then a *progress bar* is not enough: send a mail." });
   await server.api("POST", `/tasks/${task}/time`, { minutes: 95, note: "Measured where the time goes" });
   await server.api("POST", `/tasks/${ids["t0-1"]}/time`, { minutes: 40 });
+  await server.api("POST", "/filters", { name: "Bugs", filter: { tag: "bug" }, shared: true });
+  await server.api("POST", "/filters", { name: "What is late", filter: { due: "overdue" } });
+  const gone = await server.api<Row>("POST", "/projects", { name: "The old website" });
+  await server.api("POST", `/projects/${gone.id}/tasks`, { title: "Take it down" });
+  await server.api("DELETE", `/projects/${gone.id}`);
 }
 
 export async function seed(server: Server, model: Model): Promise<Seeded> {

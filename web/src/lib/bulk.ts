@@ -85,5 +85,11 @@ export function summaryOf(changes: readonly RowChange[]): string {
       `${named(count("create"))} ${count("create") === 1 ? "is" : "are"} made, as they come again.`,
     count("delete") > 0 && `${named(count("delete"))} ${count("delete") === 1 ? "goes" : "go"} into the trash.`,
   ];
-  return parts.filter(Boolean).join(" ") || "Nothing would change: all of them are so already.";
+  return parts.filter(Boolean).join(" ") || NOTHING;
+}
+
+const NOTHING = "Nothing would change: all of them are so already.";
+
+export function changesNothing(changes: readonly RowChange[]): boolean {
+  return summaryOf(changes) === NOTHING;
 }

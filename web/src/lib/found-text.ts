@@ -7,6 +7,8 @@ export interface Part {
 
 const WORD = /[\p{L}\p{N}\p{M}]+/gu;
 const MARKS = /\p{M}/gu;
+/** Signs that say how a text is set, and nothing in one line. */
+const MARKDOWN = /^\s*(?:#{1,6}|[-*+>]|\d+\.)\s+|\*\*|__|`+/gm;
 const MOST_WORDS = 8;
 /** So much of a long text is shown around the first hit. */
 const AROUND = 70;
@@ -56,7 +58,7 @@ export function marked(text: string, query: string): Part[] {
 
 /** What stands around the first hit of a long text; undefined if there is none. */
 export function excerpt(text: string, query: string): Part[] | undefined {
-  const flat = text.replace(/\s+/g, " ").trim();
+  const flat = text.replace(MARKDOWN, " ").replace(/\s+/g, " ").trim();
   const parts = marked(flat, query);
   const first = parts.findIndex((part) => part.hit);
   if (first < 0) return undefined;

@@ -4,7 +4,7 @@ import { type ReactNode, useId, useMemo, useState } from "react";
 import { api, take } from "@/api/client";
 import type { PatchSet, Task } from "@/api/types";
 import { begun, offerUndo, takeIn } from "@/app/undo";
-import { type BulkChange, deletionOf, isEmptyChange, setOf, summaryOf } from "@/lib/bulk";
+import { type BulkChange, changesNothing, deletionOf, isEmptyChange, setOf, summaryOf } from "@/lib/bulk";
 import { PRIORITIES, TASK_STATUSES, tagsOf } from "@/lib/task-filter";
 import { usePeople } from "@/ui/ActorName";
 import { Dialog } from "@/ui/Dialog";
@@ -72,7 +72,7 @@ export function BulkDialog({ tasks, deed, onClose, onDone }: BulkDialogProps) {
     },
   });
   const titles = useMemo(() => Object.fromEntries(tasks.map((task) => [task.id, task.title])), [tasks]);
-  const ready = patches > 0 && asked === set.data && preview.data && preview.data.changes.length > 0;
+  const ready = patches > 0 && asked === set.data && preview.data && !changesNothing(preview.data.changes);
   return (
     <Dialog
       title={HEADS[deed](count)}
@@ -114,7 +114,9 @@ export function BulkDialog({ tasks, deed, onClose, onDone }: BulkDialogProps) {
               <p>
                 <strong>{summaryOf(preview.data.changes)}</strong>
               </p>
-              {deed !== "delete" && <Changes changes={preview.data.changes} titles={titles} />}
+              {deed !== "delete" && !changesNothing(preview.data.changes) && (
+                <Changes changes={preview.data.changes} titles={titles} />
+              )}
               {deed === "delete" && <Named tasks={tasks} />}
             </>
           )}

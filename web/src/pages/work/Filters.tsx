@@ -1,16 +1,7 @@
 // What is to be seen: the words of the address, as fields.
-import { ListFilter, X } from "lucide-react";
+import { ListFilter } from "lucide-react";
 import { useState } from "react";
-import {
-  type FilterSearch,
-  isFiltered,
-  NO_FILTER,
-  PRIORITIES,
-  readFilter,
-  TASK_STATUSES,
-  WHENS,
-  wordOfWhen,
-} from "@/lib/task-filter";
+import { type FilterSearch, PRIORITIES, readFilter, TASK_STATUSES, WHENS, wordOfWhen } from "@/lib/task-filter";
 import { usePeople } from "@/ui/ActorName";
 import { FilterSelect, SearchBox } from "@/ui/parts";
 import { wordOf } from "@/ui/Status";
@@ -136,11 +127,6 @@ function Further({ filter, onFilter }: FiltersProps) {
         onChange={(archived) => onFilter({ archived })}
       />
       {filter.search && <span className="chip">words: {filter.search}</span>}
-      {isFiltered(filter) && (
-        <button type="button" className="button small quiet" onClick={() => onFilter(NO_FILTER)}>
-          <X aria-hidden /> No filter
-        </button>
-      )}
     </section>
   );
 }

@@ -1,6 +1,6 @@
 // A project's tasks, as a tree, a table or a board; all are edited in place.
-import { Link, Outlet, useNavigate, useParams } from "@tanstack/react-router";
-import { History, ListTree, SquareKanban, Table2 } from "lucide-react";
+import { Outlet, useNavigate, useParams } from "@tanstack/react-router";
+import { ListTree, SquareKanban, Table2 } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "@/api/session";
 import type { Task } from "@/api/types";
@@ -12,6 +12,7 @@ import { BoardView } from "./BoardView";
 import { BulkTasks } from "./BulkTasks";
 import { Composer } from "./Composer";
 import { useFilters } from "./Filters";
+import { KeepFilter } from "./KeepFilter";
 import { useProject } from "./queries";
 import { ALL, listRoute, type TasksSearch, type View } from "./route";
 import { TaskTable } from "./TaskTable";
@@ -68,16 +69,9 @@ export function TasksPage() {
           <h1 className="clip">{name}</h1>
           {filters.first}
           <ViewSwitch view={view} views={viewsOf(projectId, filter)} onView={(next) => onFilter({ view: next })} />
-          <Link
-            to="/work/history"
-            className="button small icon"
-            title="What was changed, with undo"
-            aria-label="History"
-          >
-            <History aria-hidden />
-          </Link>
         </div>
         {filters.further}
+        <KeepFilter project={projectId} filter={filter} />
         {projectId !== ALL && may("tasks:write") && (
           <Composer onCreate={(title) => actions.create(projectId, undefined, title)} />
         )}

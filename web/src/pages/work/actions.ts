@@ -71,6 +71,16 @@ async function refused(client: QueryClient, error: unknown, what: string, again:
   toastError(what, error, stale ? { label: "Make it anyway", run: again } : undefined);
 }
 
+/**
+ * The present revision of a task, if what changed since it was seen is none of the fields that are to be set: who logs
+ * time, or moves it elsewhere, does not stand in the way of who gives it another status.
+ */
+async function unchanged(task: Task, fields: Shown): Promise<number | undefined> {
+  const now = await take(api.GET("/tasks/{task_id}", { params: { path: { task_id: task.id } } }));
+  const names = Object.keys(fields) as (keyof Task)[];
+  return names.every((name) => JSON.stringify(now[name]) === JSON.stringify(task[name])) ? now.revision : undefined;
+}
+
 interface Change {
   tasks: readonly Task[];
   /** The same for all, or each by its task. */
@@ -91,15 +101,22 @@ async function change(client: QueryClient, wanted: Change): Promise<boolean> {
   const sent = inTurn(tasks, async (waited) => {
     const before = waited ? show(client, tasks, fields) : first;
     // Only a single edit is held to what was seen: of many, each is meant whatever else it says.
-    const expected_revision = before.length === 1 ? before[0]?.revision : undefined;
-    try {
-      const task_patches = before.map((task, index) => ({
+    const seen = before.length === 1 ? before[0]?.revision : undefined;
+    const set = (expected_revision: number | undefined): PatchSet => ({
+      task_patches: before.map((task, index) => ({
         ...wanted.patches(task, index),
         op: "update" as const,
         task_id: task.id,
         expected_revision,
-      }));
-      const result = await applySet({ task_patches });
+      })),
+    });
+    try {
+      const result = await applySet(set(seen)).catch(async (error) => {
+        const [task] = before;
+        const now = task && asApiError(error).status === 412 ? await unchanged(task, wanted.shown(task, 0)) : undefined;
+        if (now === undefined) throw error;
+        return applySet(set(now));
+      });
       takeIn(client, result);
       offerUndo(client, result, wanted.label);
       return true;

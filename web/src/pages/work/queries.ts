@@ -5,7 +5,7 @@ import { api, take } from "@/api/client";
 import { usePages } from "@/api/lists";
 import { useMay } from "@/api/session";
 import type { TaskTree } from "@/api/tasks-cache";
-import type { Activity, Comment, Project, Query, Task, TimeEntry } from "@/api/types";
+import type { Activity, Comment, Project, Query, Task, TimeEntry, TrashGroup } from "@/api/types";
 import { apiFilter } from "@/lib/task-filter";
 import { ALL, type ProjectsSearch, type TasksSearch } from "./route";
 
@@ -167,6 +167,22 @@ export function useFound(query: Query<"tasks_search">, enabled = true) {
     enabled: enabled && /[\p{L}\p{N}]/u.test(query.query),
     placeholderData: keepPreviousData,
     staleTime: 10_000,
+  });
+}
+
+export function useSavedFilters() {
+  const may = useMay();
+  return useQuery({
+    queryKey: keys.filters,
+    queryFn: ({ signal }) => take(api.GET("/filters", { params: { query: { limit: PAGE } }, signal })),
+    enabled: may("tasks:read"),
+  });
+}
+
+export function useTrash() {
+  return usePages<TrashGroup>({
+    queryKey: keys.trash,
+    fetch: (cursor, signal) => take(api.GET("/trash", { params: { query: { limit: 50, cursor } }, signal })),
   });
 }
 

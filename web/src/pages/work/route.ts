@@ -46,8 +46,15 @@ function words(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-export const projectsRoute = createRoute({
+/** Around all pages of work: their own side bar. */
+export const workRoute = createRoute({
   getParentRoute: () => frameRoute,
+  id: "work",
+  component: lazyRouteComponent(() => import("./WorkFrame"), "WorkFrame"),
+});
+
+export const projectsRoute = createRoute({
+  getParentRoute: () => workRoute,
   path: "/work",
   validateSearch: (search: Record<string, unknown>): ProjectsSearch => ({
     status: PROJECT_STATUSES.find((status) => status === search.status),
@@ -57,13 +64,47 @@ export const projectsRoute = createRoute({
 });
 
 export const historyRoute = createRoute({
-  getParentRoute: () => frameRoute,
+  getParentRoute: () => workRoute,
   path: "/work/history",
   component: lazyRouteComponent(() => import("./HistoryPage"), "HistoryPage"),
 });
 
+export interface MineSearch {
+  who?: "all";
+}
+
+export const mineRoute = createRoute({
+  getParentRoute: () => workRoute,
+  path: "/work/mine",
+  validateSearch: (search: Record<string, unknown>): MineSearch => ({ who: search.who === "all" ? "all" : undefined }),
+  component: lazyRouteComponent(() => import("./MinePage"), "MinePage"),
+});
+
+export interface FindSearch {
+  q?: string;
+  project?: string;
+  archived?: boolean;
+}
+
+export const findRoute = createRoute({
+  getParentRoute: () => workRoute,
+  path: "/work/search",
+  validateSearch: (search: Record<string, unknown>): FindSearch => ({
+    q: typeof search.q === "number" ? String(search.q) : words(search.q),
+    project: words(search.project),
+    archived: search.archived === true ? true : undefined,
+  }),
+  component: lazyRouteComponent(() => import("./FindPage"), "FindPage"),
+});
+
+export const trashRoute = createRoute({
+  getParentRoute: () => workRoute,
+  path: "/work/trash",
+  component: lazyRouteComponent(() => import("./TrashPage"), "TrashPage"),
+});
+
 export const listRoute = createRoute({
-  getParentRoute: () => frameRoute,
+  getParentRoute: () => workRoute,
   path: "/work/$projectId",
   validateSearch: (search: Record<string, unknown>): TasksSearch => ({
     ...readFilter(search),
@@ -83,7 +124,14 @@ export const paneRoute = createRoute({
   component: lazyRouteComponent(() => import("./TaskPane"), "TaskPane"),
 });
 
-export const tasksRoute = listRoute.addChildren([paneRoute]);
+export const route = workRoute.addChildren([
+  projectsRoute,
+  historyRoute,
+  mineRoute,
+  findRoute,
+  trashRoute,
+  listRoute.addChildren([paneRoute]),
+]);
 
 export const nav: NavEntry = {
   to: "/work",
