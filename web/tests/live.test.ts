@@ -3,7 +3,16 @@ import { describe, expect, it } from "vitest";
 import { keys } from "@/api/cache";
 import { markSteps, replaceRun } from "@/api/live/apply";
 import { effectsOf } from "@/api/live/effects";
-import { cachedTask, changeTask, dropTask, patchTask, putTask, type TaskTree } from "@/api/tasks-cache";
+import {
+  cachedTask,
+  cachedTasks,
+  changeTask,
+  changeTasks,
+  dropTask,
+  patchTask,
+  putTask,
+  type TaskTree,
+} from "@/api/tasks-cache";
 import { mergeNewest } from "@/lib/pages";
 import { event, run, step, task } from "./fixtures";
 
@@ -108,6 +117,16 @@ describe("cached tasks", () => {
       cachedTask(client, "t")?.title,
     ];
   };
+
+  it("are found many at a time, the newest of each", () => {
+    const client = filled();
+    client.setQueryData(keys.tasks({ other: true }), { pages: [{ items: [task("u")] }], pageParams: [undefined] });
+    changeTasks(client, new Map([["t", (known) => ({ ...known, revision: 3 })]]));
+    expect(cachedTasks(client, ["u", "t", "nowhere"]).map((each) => [each.id, each.revision])).toEqual([
+      ["u", 1],
+      ["t", 3],
+    ]);
+  });
 
   it("change everywhere at once", () => {
     const client = filled();

@@ -59,6 +59,23 @@ export function cachedTask(client: QueryClient, id: string): Task | undefined {
   return undefined;
 }
 
+/** Many tasks as cached anywhere, in the order of their ids; lists are looked through once, not for each. */
+export function cachedTasks(client: QueryClient, ids: Iterable<string>): Task[] {
+  const trees = client.getQueriesData<TaskTree>({ queryKey: ["tree"] }).map(([, tree]) => tree?.tasks);
+  const lists = client.getQueriesData<TaskPages>({ queryKey: keys.tasks() }).flatMap(([, pages]) => pages?.pages ?? []);
+  const listed = new Map(lists.flatMap((page) => page.items.map((task) => [task.id, task] as const)));
+  const found: Task[] = [];
+  for (const id of ids) {
+    let task = listed.get(id);
+    for (const tree of trees) {
+      const other = tree?.get(id);
+      if (other && other.revision >= (task?.revision ?? 0)) task = other;
+    }
+    if (task) found.push(task);
+  }
+  return found;
+}
+
 /** Takes what an event says; what is as new already stays. False if the task is not cached. */
 export function patchTask(client: QueryClient, id: string, fields: Partial<Task>, revision: number): boolean {
   const known = cachedTask(client, id);

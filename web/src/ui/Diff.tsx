@@ -5,8 +5,10 @@ import { Minus, Pencil, Plus, RotateCcw } from "lucide-react";
 import { useMemo } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
-import type { RowChange } from "@/api/types";
+import type { Recurrence, RowChange } from "@/api/types";
 import { changesOf, type FieldChange, fieldChanges, inline, lineDiff, type RowDiff, rowDiffs } from "@/lib/diff";
+import { ruleInWords } from "@/lib/recurrence";
+import { exact, minutes } from "@/lib/time";
 import { JsonView } from "./JsonView";
 import { shortId } from "./parts";
 import { wordOf } from "./Status";
@@ -19,6 +21,17 @@ const OPS = {
 };
 
 const WORDED = new Set(["status", "priority"]);
+
+/** A value as people read it: states by their words, times and minutes with their units, rules as sentences. */
+function textOf(field: string, value: unknown): string {
+  if (WORDED.has(field) && typeof value === "string") return wordOf(value);
+  if (/_(date|at)$/.test(field) && typeof value === "string" && !Number.isNaN(Date.parse(value))) return exact(value);
+  if (field.endsWith("_minutes") && typeof value === "number") return minutes(value);
+  if (field === "recurrence" && typeof value === "object" && value !== null && "every" in value) {
+    return ruleInWords(value as Recurrence);
+  }
+  return inline(value);
+}
 const MOST_ROWS = 100;
 
 export function Changes({ changes, titles }: { changes: readonly RowChange[]; titles?: Record<string, string> }) {
@@ -106,7 +119,7 @@ function Values({ change: { field, before, after }, created }: { change: FieldCh
 }
 
 function Value({ kind, field, value }: { kind: "before" | "after"; field: string; value: unknown }) {
-  const text = WORDED.has(field) && typeof value === "string" ? wordOf(value) : inline(value);
+  const text = textOf(field, value);
   const none = text === "empty";
   const Tag = kind === "before" ? "del" : "ins";
   const noun = REFERENCES[field];

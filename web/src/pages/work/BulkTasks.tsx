@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Archive, ArchiveRestore, SlidersHorizontal, Trash2 } from "lucide-react";
-import { useState } from "react";
-import { cachedTask } from "@/api/tasks-cache";
+import { useMemo, useState } from "react";
+import { cachedTasks } from "@/api/tasks-cache";
 import type { Task } from "@/api/types";
 import { useHotkeys } from "@/app/hotkeys";
 import { PRIORITIES, TASK_STATUSES } from "@/lib/task-filter";
@@ -15,20 +15,26 @@ export function BulkTasks({ chosen, onDone }: { chosen: ReadonlySet<string>; onD
   const client = useQueryClient();
   const actions = useTaskActions();
   const [doing, setDoing] = useState<{ deed: BulkDeed; tasks: readonly Task[] }>();
-  const tasks = () => [...chosen].map((id) => cachedTask(client, id)).filter((task) => task !== undefined);
+  const tasks = () => cachedTasks(client, chosen);
   const set = async (fields: TaskFields, word: string) => {
     const list = tasks();
     if (await actions.edit(list, fields, `${list.length} tasks: ${word}`)) onDone();
   };
   const open = (deed: BulkDeed) => setDoing({ deed, tasks: tasks() });
-  const all = tasks();
-  const away = all.length > 0 && all.every((task) => task.archived_at !== null);
+  const away = useMemo(() => {
+    const all = cachedTasks(client, chosen);
+    return all.length > 0 && all.every((task) => task.archived_at !== null);
+  }, [client, chosen]);
   const tooMany = chosen.size > MOST_PATCHES;
   const group = "Chosen tasks";
+  // Too many for one change: the keys do nothing rather than something to a part of them.
+  const act = (deed: BulkDeed) => () => {
+    if (!tooMany) open(deed);
+  };
   useHotkeys([
-    { keys: "c", does: "Change them", group, run: () => open("change") },
-    { keys: "shift+a", does: "Into the archive, or back", group, run: () => open(away ? "unarchive" : "archive") },
-    { keys: "backspace", does: "Delete them", group, run: () => open("delete") },
+    { keys: "c", does: "Change them", group, run: act("change") },
+    { keys: "shift+a", does: "Into the archive, or back", group, run: act(away ? "unarchive" : "archive") },
+    { keys: "backspace", does: "Delete them", group, run: act("delete") },
     { keys: "escape", does: "Choose none", group, run: onDone },
   ]);
   return (
