@@ -159,7 +159,7 @@ test("the runs", async () => {
 
 test("the task tree", async () => {
   const page = await watched();
-  await page.goto(`/work/${project}`);
+  await page.goto(`/work/${project}?view=tree`);
   await firstContent(page, "task tree");
   await page.getByText(`Task, ${TASKS.toLocaleString("en")}`, { exact: true }).waitFor({ timeout: 60_000 });
   figure("task tree, loading: longest task", (await told(page)).longest, LONG_TASK_MS);
@@ -169,6 +169,38 @@ test("the task tree", async () => {
   await page.getByLabel("Filter by text").fill("19998");
   await page.getByRole("row", { name: "Task 19998" }).waitFor();
   figure("task tree, folding and filtering: longest task", (await told(page)).longest, LONG_TASK_MS);
+});
+
+test("the task board", async () => {
+  const page = await watched();
+  await page.goto(`/work/${project}?view=board`);
+  await firstContent(page, "task board");
+  await page.getByRole("region", { name: `To do, ${TASKS.toLocaleString("en")}` }).waitFor({ timeout: 60_000 });
+  figure("task board, loading: longest task", (await told(page)).longest, LONG_TASK_MS);
+  await wheel(page, ".board-cards", 200);
+  figure("task board, scrolling: longest task", (await told(page)).longest, LONG_TASK_MS);
+  const card = page.locator(".board-card").first();
+  await card.dragTo(page.getByRole("region", { name: /^Done/ }));
+  await page.getByText(/is done$/).waitFor();
+  figure("task board, dragging a card: longest task", (await told(page)).longest, LONG_TASK_MS);
+});
+
+test("five hundred tasks changed at once", async () => {
+  const page = await watched();
+  await page.goto(`/work/${project}?view=tree&text=99`);
+  await page.getByText(`Task, ${TASKS.toLocaleString("en")}`, { exact: true }).waitFor({ timeout: 60_000 });
+  const rows = page.getByRole("row");
+  await rows.nth(1).getByRole("checkbox").check();
+  await page.locator(".list").focus();
+  await wheel(page, ".list", 20);
+  await rows
+    .last()
+    .getByRole("checkbox")
+    .click({ modifiers: ["Shift"] });
+  await told(page);
+  await page.getByLabel("Set the priority").selectOption("critical");
+  await page.getByText(/tasks: critical priority/).waitFor();
+  figure("many tasks changed at once: longest task", (await told(page)).longest, LONG_TASK_MS);
 });
 
 test("the graph", async () => {

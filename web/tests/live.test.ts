@@ -3,7 +3,16 @@ import { describe, expect, it } from "vitest";
 import { keys } from "@/api/cache";
 import { markSteps, replaceRun } from "@/api/live/apply";
 import { effectsOf } from "@/api/live/effects";
-import { cachedTask, changeTask, dropTask, patchTask, putTask, type TaskTree } from "@/api/tasks-cache";
+import {
+  cachedTask,
+  cachedTasks,
+  changeTask,
+  changeTasks,
+  dropTask,
+  patchTask,
+  putTask,
+  type TaskTree,
+} from "@/api/tasks-cache";
 import { mergeNewest } from "@/lib/pages";
 import { event, run, step, task } from "./fixtures";
 
@@ -38,7 +47,7 @@ describe("an event's effects", () => {
 
   it("carry a changed task's fields and revision", () => {
     const changes = { title: { before: "A", after: "B" } };
-    const [effect] = effectsOf(event("task.updated", "task:t", { data: { revision: 3 }, changes }));
+    const [, effect] = effectsOf(event("task.updated", "task:t", { data: { revision: 3 }, changes }));
     expect(effect).toMatchObject({ do: "patch-task", id: "t", revision: 3, fields: { title: "B" } });
   });
 
@@ -49,8 +58,26 @@ describe("an event's effects", () => {
       title: { after: "New" },
       status: { after: "todo" },
     };
-    const [effect] = effectsOf(event("task.created", "task:t", { data: { revision: 1 }, changes }));
+    const [, effect] = effectsOf(event("task.created", "task:t", { data: { revision: 1 }, changes }));
     expect(effect).toMatchObject({ do: "put-task", task: { id: "t", project_id: "p", title: "New", parent_id: null } });
+  });
+
+  it("ask who is blocked when a task ends or its dependencies change, and not otherwise", () => {
+    const told = (changes: object) =>
+      effectsOf(event("task.updated", "task:t", { data: { revision: 3 }, changes } as never)).map(
+        ({ do: what }) => what,
+      );
+    expect(told({ status: { before: "todo", after: "done" } })).toContain("blocked");
+    expect(told({ blocked_by: { before: [], after: ["x"] } })).toContain("blocked");
+    expect(told({ status: { before: "todo", after: "in_progress" } })).not.toContain("blocked");
+  });
+
+  it("leave trees alone when somebody comments or logs time", () => {
+    for (const kind of ["comment.created", "time.logged", "timer.started"]) {
+      const touched = effectsOf(event(kind, "task:t")).map((effect) => "key" in effect && effect.key[0]);
+      expect(touched).not.toContain("tree");
+      expect(touched).toContain("activity");
+    }
   });
 
   it("ask again for simple lists, and ignore what is not known", () => {
@@ -90,6 +117,16 @@ describe("cached tasks", () => {
       cachedTask(client, "t")?.title,
     ];
   };
+
+  it("are found many at a time, the newest of each", () => {
+    const client = filled();
+    client.setQueryData(keys.tasks({ other: true }), { pages: [{ items: [task("u")] }], pageParams: [undefined] });
+    changeTasks(client, new Map([["t", (known) => ({ ...known, revision: 3 })]]));
+    expect(cachedTasks(client, ["u", "t", "nowhere"]).map((each) => [each.id, each.revision])).toEqual([
+      ["u", 1],
+      ["t", 3],
+    ]);
+  });
 
   it("change everywhere at once", () => {
     const client = filled();

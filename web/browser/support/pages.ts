@@ -27,9 +27,32 @@ export const PLACES: Place[] = [
   { name: "workflow-versions", at: () => "/workflows/issue-triage?view=versions" },
   { name: "workflow-hooks", at: () => "/workflows/issue-triage?view=hooks" },
   { name: "projects", at: () => "/work" },
-  { name: "tasks-tree", at: ({ project }) => `/work/${project}` },
-  { name: "tasks-table", at: () => "/work/all" },
+  { name: "tasks-tree", at: ({ project }) => `/work/${project}?view=tree` },
+  { name: "tasks-table", at: () => "/work/all?view=table" },
+  { name: "tasks-board", at: ({ project }) => `/work/${project}?view=board` },
+  { name: "tasks-board-all", at: () => "/work/all?view=board&due=any" },
+  { name: "tasks-filters", at: ({ project }) => `/work/${project}?view=tree&archived=included&status=todo,blocked` },
+  { name: "tasks-change", at: ({ project }) => `/work/${project}?view=tree`, do: changeMany },
   { name: "task", at: ({ project, task }) => `/work/${project}/${task}` },
+  { name: "task-activity", at: ({ project, task }) => `/work/${project}/${task}?tab=activity` },
+  { name: "task-time", at: ({ project, task }) => `/work/${project}/${task}?tab=time` },
+  { name: "task-rule", at: ({ project, task }) => `/work/${project}/${task}`, do: openRule },
+  {
+    name: "task-move",
+    at: ({ project, task }) => `/work/${project}/${task}`,
+    do: (page) => press(page, "Move the task"),
+  },
+  { name: "work-mine", at: () => "/work/mine?who=all" },
+  { name: "work-mine-empty", at: () => "/work/mine" },
+  { name: "work-search", at: () => "/work/search?q=export" },
+  { name: "work-search-empty", at: () => "/work/search" },
+  { name: "work-trash", at: () => "/work/trash" },
+  {
+    name: "filter-form",
+    at: ({ project }) => `/work/${project}?view=tree&priority=high,critical`,
+    do: (page) => press(page, "Keep filter"),
+  },
+  { name: "palette-tasks", at: () => "/", do: findInPalette },
   { name: "import", at: () => "/work/import" },
   { name: "import-preview", at: () => "/work/import", do: chooseFile },
   { name: "history", at: () => "/work/history", do: (page) => page.getByRole("row").nth(1).click() },
@@ -87,6 +110,24 @@ export const PLACES: Place[] = [
 ];
 
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
+
+async function changeMany(page: Page) {
+  await page.getByRole("row").nth(1).getByRole("checkbox").click();
+  await page.getByRole("row").nth(5).getByRole("checkbox").click();
+  await press(page, "Change…");
+  await page.getByLabel("New priority").selectOption("critical");
+  await page.getByText("2 tasks change").waitFor();
+}
+
+async function findInPalette(page: Page) {
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("exports");
+  await page.getByRole("option", { name: "Exports that do not time out" }).waitFor();
+}
+
+function openRule(page: Page) {
+  return page.getByRole("button", { name: /^How it comes again/ }).click();
+}
 
 /** What a call of a tool was given and gave. */
 function unfold(page: Page) {

@@ -208,7 +208,30 @@ async function work(server: Server): Promise<{ project: string; task: string }> 
     })),
   ]);
   const made = await server.api<{ temp_ids: Record<string, string> }>("POST", "/patches", { task_patches });
-  return { project, task: made.temp_ids.t0 ?? "" };
+  const task = made.temp_ids.t0 ?? "";
+  await lived(server, task, made.temp_ids);
+  return { project, task };
+}
+
+/** What stands beside a task that people work on. */
+async function lived(server: Server, task: string, ids: Record<string, string>) {
+  const description = "People give up when an export takes **more than a minute**.\n\n- stream it\n- say how far it is";
+  await server.api("PATCH", `/tasks/${task}`, {
+    description,
+    scheduled_date: new Date().toISOString(),
+    recurrence: { every: 2, unit: "week", weekdays: ["mon", "thu"] },
+  });
+  await server.api("POST", `/tasks/${task}/blockers`, { blocker_id: ids.t5 });
+  await server.api("POST", `/tasks/${ids.t3}/blockers`, { blocker_id: task });
+  await server.api("POST", `/tasks/${task}/comments`, { body: "The biggest one has `4.2 million` rows." });
+  await server.api("POST", `/tasks/${task}/comments`, { body: "Then a *progress bar* is not enough: send a mail." });
+  await server.api("POST", `/tasks/${task}/time`, { minutes: 95, note: "Measured where the time goes" });
+  await server.api("POST", `/tasks/${ids["t0-1"]}/time`, { minutes: 40 });
+  await server.api("POST", "/filters", { name: "Bugs", filter: { tag: "bug" }, shared: true });
+  await server.api("POST", "/filters", { name: "What is late", filter: { due: "overdue" } });
+  const gone = await server.api<Row>("POST", "/projects", { name: "The old website" });
+  await server.api("POST", `/projects/${gone.id}/tasks`, { title: "Take it down" });
+  await server.api("DELETE", `/projects/${gone.id}`);
 }
 
 export async function seed(server: Server, model: Model): Promise<Seeded> {

@@ -10,28 +10,38 @@ export interface TaskTree {
 }
 
 type TaskPages = InfiniteData<Page<Task>, unknown>;
+type Change = (task: Task) => Task;
 
 function mapPages(pages: TaskPages, change: (items: Task[]) => Task[]): TaskPages {
   return { ...pages, pages: pages.pages.map((page) => ({ ...page, items: change(page.items) })) };
 }
 
-function has(pages: TaskPages, id: string): boolean {
-  return pages.pages.some((page) => page.items.some((task) => task.id === id));
+function has(pages: TaskPages, ids: { has: (id: string) => boolean }): boolean {
+  return pages.pages.some((page) => page.items.some((task) => ids.has(task.id)));
+}
+
+/** Changes tasks wherever they are cached, each list and tree once: many at a time cost no more than one. */
+export function changeTasks(client: QueryClient, changes: ReadonlyMap<string, Change>) {
+  if (changes.size === 0) return;
+  const apply = (task: Task) => changes.get(task.id)?.(task) ?? task;
+  for (const id of changes.keys()) client.setQueryData<Task>(keys.task(id), (task) => task && apply(task));
+  client.setQueriesData<TaskPages>({ queryKey: keys.tasks() }, (pages) =>
+    pages && has(pages, changes) ? mapPages(pages, (items) => items.map(apply)) : pages,
+  );
+  client.setQueriesData<TaskTree>({ queryKey: ["tree"] }, (tree) => {
+    if (!tree || ![...changes.keys()].some((id) => tree.tasks.has(id))) return tree;
+    const tasks = new Map(tree.tasks);
+    for (const id of changes.keys()) {
+      const task = tasks.get(id);
+      if (task) tasks.set(id, apply(task));
+    }
+    return { ...tree, tasks };
+  });
 }
 
 /** Changes a task wherever it is cached. */
-export function changeTask(client: QueryClient, id: string, change: (task: Task) => Task) {
-  client.setQueryData<Task>(keys.task(id), (task) => task && change(task));
-  client.setQueriesData<TaskPages>({ queryKey: keys.tasks() }, (pages) =>
-    pages && has(pages, id)
-      ? mapPages(pages, (items) => items.map((task) => (task.id === id ? change(task) : task)))
-      : pages,
-  );
-  client.setQueriesData<TaskTree>({ queryKey: ["tree"] }, (tree) => {
-    const task = tree?.tasks.get(id);
-    if (!tree || !task) return tree;
-    return { ...tree, tasks: new Map(tree.tasks).set(id, change(task)) };
-  });
+export function changeTask(client: QueryClient, id: string, change: Change) {
+  changeTasks(client, new Map([[id, change]]));
 }
 
 /** The task as cached anywhere. */
@@ -49,6 +59,23 @@ export function cachedTask(client: QueryClient, id: string): Task | undefined {
   return undefined;
 }
 
+/** Many tasks as cached anywhere, in the order of their ids; lists are looked through once, not for each. */
+export function cachedTasks(client: QueryClient, ids: Iterable<string>): Task[] {
+  const trees = client.getQueriesData<TaskTree>({ queryKey: ["tree"] }).map(([, tree]) => tree?.tasks);
+  const lists = client.getQueriesData<TaskPages>({ queryKey: keys.tasks() }).flatMap(([, pages]) => pages?.pages ?? []);
+  const listed = new Map(lists.flatMap((page) => page.items.map((task) => [task.id, task] as const)));
+  const found: Task[] = [];
+  for (const id of ids) {
+    let task = listed.get(id);
+    for (const tree of trees) {
+      const other = tree?.get(id);
+      if (other && other.revision >= (task?.revision ?? 0)) task = other;
+    }
+    if (task) found.push(task);
+  }
+  return found;
+}
+
 /** Takes what an event says; what is as new already stays. False if the task is not cached. */
 export function patchTask(client: QueryClient, id: string, fields: Partial<Task>, revision: number): boolean {
   const known = cachedTask(client, id);
@@ -57,22 +84,38 @@ export function patchTask(client: QueryClient, id: string, fields: Partial<Task>
   return true;
 }
 
-/** A task that is new to the trees. */
-export function putTask(client: QueryClient, task: Task) {
-  client.setQueryData<TaskTree>(keys.tree(task.project_id), (tree) => {
-    if (!tree || (tree.tasks.get(task.id)?.revision ?? 0) >= task.revision) return tree;
-    return { ...tree, tasks: new Map(tree.tasks).set(task.id, task) };
-  });
+/** Tasks that may be new to the trees of their projects; what a tree knows newer stays. */
+export function putTasks(client: QueryClient, tasks: readonly Task[]) {
+  for (const project of new Set(tasks.map((task) => task.project_id))) {
+    const own = tasks.filter((task) => task.project_id === project);
+    client.setQueriesData<TaskTree>({ queryKey: keys.tree(project) }, (tree) => {
+      const fresh = own.filter((task) => (tree?.tasks.get(task.id)?.revision ?? 0) < task.revision);
+      if (!tree || fresh.length === 0) return tree;
+      const all = new Map(tree.tasks);
+      for (const task of fresh) all.set(task.id, task);
+      return { ...tree, tasks: all };
+    });
+  }
 }
 
-export function dropTask(client: QueryClient, id: string) {
+/** A task that is new to the trees. */
+export function putTask(client: QueryClient, task: Task) {
+  putTasks(client, [task]);
+}
+
+export function dropTasks(client: QueryClient, ids: readonly string[]) {
+  const gone = new Set(ids);
   client.setQueriesData<TaskTree>({ queryKey: ["tree"] }, (tree) => {
-    if (!tree?.tasks.has(id)) return tree;
+    if (!tree || !ids.some((id) => tree.tasks.has(id))) return tree;
     const tasks = new Map(tree.tasks);
-    tasks.delete(id);
+    for (const id of gone) tasks.delete(id);
     return { ...tree, tasks };
   });
   client.setQueriesData<TaskPages>({ queryKey: keys.tasks() }, (pages) =>
-    pages && has(pages, id) ? mapPages(pages, (items) => items.filter((task) => task.id !== id)) : pages,
+    pages && has(pages, gone) ? mapPages(pages, (items) => items.filter((task) => !gone.has(task.id))) : pages,
   );
+}
+
+export function dropTask(client: QueryClient, id: string) {
+  dropTasks(client, [id]);
 }

@@ -15,7 +15,7 @@ import { LiveBar } from "./LiveBar";
 import { BottomBar, Sidebar } from "./Sidebar";
 import { TopBar } from "./TopBar";
 import { useCrumbs } from "./title";
-import { undoLast } from "./undo";
+import { redoLast, undoLast } from "./undo";
 
 const Palette = lazy(() => import("./Palette"));
 
@@ -130,6 +130,12 @@ function useFrameKeys(show: (sheet: "palette" | "keys") => void) {
     },
     { keys: "?", does: "Show the keys", group: "Everywhere", run: () => show("keys") },
     { keys: "mod+z", does: "Undo what you did last", group: "Everywhere", run: () => void undoLast(client) },
+    {
+      keys: "mod+shift+z",
+      does: "Do again what you undid last",
+      group: "Everywhere",
+      run: () => void redoLast(client),
+    },
     { keys: "u", does: "Up, to the list", group: "Everywhere", run: () => above && void navigate({ to: above }) },
     { keys: "/", does: "Filter the list", group: "Everywhere", run: focusSearch },
     ...places.map((entry) => ({

@@ -5,12 +5,16 @@ import { Command } from "cmdk";
 import {
   Bot,
   Braces,
+  CalendarCheck,
+  FileSearch,
   FolderKanban,
   Keyboard,
   MessageSquarePlus,
   MessagesSquare,
   Moon,
   Plus,
+  Redo2,
+  Square,
   Sun,
   Undo2,
   Workflow,
@@ -19,14 +23,19 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
 import { useMay } from "@/api/session";
+import { useTimer, useTimerActions } from "@/api/timer";
+import { marked } from "@/lib/found-text";
 import { useAgents } from "@/pages/agents/queries";
 import { useTalk } from "@/pages/agents/talk";
 import { useConversations } from "@/pages/chat/queries";
 import { useOperations } from "@/pages/operations/queries";
+import { Marked } from "@/pages/work/Marked";
+import { useFound, useLater } from "@/pages/work/queries";
+import { StatusIcon } from "@/ui/Status";
 import { useEntries } from "./entries";
 import { Keys } from "./KeySheet";
 import { isDark, setTheme } from "./theme";
-import { undoLast } from "./undo";
+import { redoLast, undoLast } from "./undo";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
 
@@ -69,6 +78,7 @@ export default function Palette({ onClose, onKeys }: { onClose: () => void; onKe
           <Agents onClose={onClose} />
           <Deeds onClose={onClose} onKeys={onKeys} />
           <Operations onClose={onClose} />
+          <Tasks onClose={onClose} text={text} />
         </Command.List>
       </Command>
     </dialog>
@@ -258,11 +268,89 @@ function Agents({ onClose }: { onClose: () => void }) {
   );
 }
 
+const MOST_TASKS = 8;
+const TYPED_MS = 150;
+
+/** Tasks by their words. They stand last: what is called just so comes before what merely has the words. */
+function Tasks({ onClose, text }: { onClose: () => void; text: string }) {
+  const navigate = useNavigate();
+  const may = useMay();
+  const query = useLater(text.trim(), TYPED_MS);
+  const asked = query.length > 1 && may("tasks:read");
+  const found = useFound({ query, limit: MOST_TASKS }, asked);
+  const then = (go: () => Promise<void>) => () => {
+    onClose();
+    void go();
+  };
+  // The server has found them; here they fit whatever is typed, but less than all else.
+  const words = [`x${text}`];
+  if (!asked) return null;
+  return (
+    <Command.Group heading="Tasks">
+      {found.data?.items.map(({ task }) => (
+        <Entry
+          key={task.id}
+          value={`found ${task.id}`}
+          words={words}
+          icon={<StatusIcon status={task.status} />}
+          onSelect={then(() =>
+            navigate({
+              to: "/work/$projectId/$taskId",
+              params: { projectId: task.project_id, taskId: task.id },
+            }),
+          )}
+        >
+          <span className="grow clip">
+            <Marked parts={marked(task.title, query)} />
+          </span>
+          <span className="faint">task</span>
+        </Entry>
+      ))}
+      <Entry
+        value="found all"
+        words={words}
+        icon={<FileSearch aria-hidden />}
+        onSelect={then(() => navigate({ to: "/work/search", search: { q: text.trim() } }))}
+      >
+        <span className="grow clip">Look for “{text.trim()}” in all tasks</span>
+      </Entry>
+    </Command.Group>
+  );
+}
+
 function Deeds({ onClose, onKeys }: { onClose: () => void; onKeys: () => void }) {
   const client = useQueryClient();
   const dark = isDark();
+  const navigate = useNavigate();
+  const may = useMay();
+  const timer = useTimer().data?.timer;
+  const { stop } = useTimerActions();
   return (
     <Command.Group heading="Do">
+      {timer && (
+        <Entry
+          value="stop the timer"
+          icon={<Square aria-hidden />}
+          onSelect={() => {
+            onClose();
+            void stop();
+          }}
+        >
+          Stop the timer
+        </Entry>
+      )}
+      {may("tasks:read") && (
+        <Entry
+          value="see what I have to do today"
+          icon={<CalendarCheck aria-hidden />}
+          onSelect={() => {
+            onClose();
+            void navigate({ to: "/work/mine" });
+          }}
+        >
+          See what I have to do today
+        </Entry>
+      )}
       <Entry
         value="undo what I did last"
         icon={<Undo2 aria-hidden />}
@@ -273,6 +361,17 @@ function Deeds({ onClose, onKeys }: { onClose: () => void; onKeys: () => void })
       >
         <span className="grow">Undo what I did last</span>
         <Keys keys="mod+z" />
+      </Entry>
+      <Entry
+        value="redo do again what I undid last"
+        icon={<Redo2 aria-hidden />}
+        onSelect={() => {
+          onClose();
+          void redoLast(client);
+        }}
+      >
+        <span className="grow">Do again what I undid last</span>
+        <Keys keys="mod+shift+z" />
       </Entry>
       <Entry
         value="light dark theme look"

@@ -4,6 +4,7 @@ import { Fragment } from "react";
 import { usePhone } from "@/ui/useMedia";
 import { Keys } from "./KeySheet";
 import { UserMenu } from "./Sidebar";
+import { TimerChip } from "./TimerChip";
 import { useCrumbs } from "./title";
 import { useWaitingCount } from "./waiting";
 
@@ -30,6 +31,7 @@ export function TopBar({ onSearch }: { onSearch: () => void }) {
           </Fragment>
         ))}
       </nav>
+      <TimerChip />
       {waiting && (
         <Link to="/approvals" className="button small" title="What waits for you">
           <Hourglass aria-hidden className="tone-wait" />

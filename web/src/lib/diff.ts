@@ -25,6 +25,8 @@ const HOUSEKEEPING = new Set([
   "depth",
   "deleted_at",
   "delete_group",
+  // Digits that say something only beside those of other rows.
+  "position",
 ]);
 
 const FIELD_ORDER = ["title", "name", "status", "priority", "assignee", "due_date", "description", "tags"];

@@ -29,6 +29,9 @@ function cap(key: string): string {
   if (key === "escape") return "Esc";
   if (key === "up") return "↑";
   if (key === "down") return "↓";
+  if (key === "left") return "←";
+  if (key === "right") return "→";
+  if (key === "alt") return isMac ? "⌥" : "Alt";
   return key.length === 1 ? key.toUpperCase() : key;
 }
 

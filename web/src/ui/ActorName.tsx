@@ -1,5 +1,6 @@
 // Who did it, by name where the name is known.
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
 import { useMay } from "@/api/session";
@@ -17,6 +18,18 @@ function useNames() {
     select: (page) => new Map(page.items.map(({ user }) => [user.id, user.full_name ?? user.email])),
     enabled: may("members:read"),
   });
+}
+
+/** The names of the members, to choose from where a person is written as text. */
+export function usePeople(): readonly string[] {
+  const names = useNames();
+  return useMemo(() => [...(names.data?.values() ?? [])], [names.data]);
+}
+
+/** `user:ID` as an actor. */
+export function actorOf(text: string): Actor {
+  const [kind = "", id = ""] = text.split(":");
+  return { kind, id };
 }
 
 export function ActorName({ actor }: { actor: Actor | null | undefined }) {

@@ -5,8 +5,10 @@ import { Minus, Pencil, Plus, RotateCcw } from "lucide-react";
 import { useMemo } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
-import type { RowChange } from "@/api/types";
+import type { Recurrence, RowChange } from "@/api/types";
 import { changesOf, type FieldChange, fieldChanges, inline, lineDiff, type RowDiff, rowDiffs } from "@/lib/diff";
+import { ruleInWords } from "@/lib/recurrence";
+import { exact, minutes } from "@/lib/time";
 import { JsonView } from "./JsonView";
 import { shortId } from "./parts";
 import { wordOf } from "./Status";
@@ -19,6 +21,17 @@ const OPS = {
 };
 
 const WORDED = new Set(["status", "priority"]);
+
+/** A value as people read it: states by their words, times and minutes with their units, rules as sentences. */
+function textOf(field: string, value: unknown): string {
+  if (WORDED.has(field) && typeof value === "string") return wordOf(value);
+  if (/_(date|at)$/.test(field) && typeof value === "string" && !Number.isNaN(Date.parse(value))) return exact(value);
+  if (field.endsWith("_minutes") && typeof value === "number") return minutes(value);
+  if (field === "recurrence" && typeof value === "object" && value !== null && "every" in value) {
+    return ruleInWords(value as Recurrence);
+  }
+  return inline(value);
+}
 const MOST_ROWS = 100;
 
 export function Changes({ changes, titles }: { changes: readonly RowChange[]; titles?: Record<string, string> }) {
@@ -54,7 +67,7 @@ function RowBox({ row }: { row: RowDiff }) {
 function FieldBox({ change, created }: { change: FieldChange; created?: boolean }) {
   return (
     <div className="diff-field">
-      <span className="name">{(REFERENCES[change.field] ?? change.field).replaceAll("_", " ")}</span>
+      <span className="name">{(FIELD_NAMES[change.field] ?? change.field).replaceAll("_", " ")}</span>
       <Values change={change} created={created} />
     </div>
   );
@@ -77,8 +90,18 @@ function NameOf({ kind, id }: { kind: string; id: string }) {
   return task.data?.title ?? project.data?.name ?? shortId(id);
 }
 
-/** Fields that hold the id of a row. */
-const REFERENCES: Record<string, string> = { project_id: "project", parent_id: "task" };
+function Named({ kind, id, first }: { kind: string; id: string; first: boolean }) {
+  return (
+    <>
+      {!first && ", "}
+      <NameOf kind={kind} id={id} />
+    </>
+  );
+}
+
+/** Fields that hold the id of a row, or of several. */
+const REFERENCES: Record<string, string> = { project_id: "project", parent_id: "task", blocked_by: "task" };
+const FIELD_NAMES: Record<string, string> = { project_id: "project", parent_id: "part of", blocked_by: "waits for" };
 
 function isLong(value: unknown): value is string {
   return typeof value === "string" && (value.includes("\n") || value.length > 160);
@@ -96,11 +119,12 @@ function Values({ change: { field, before, after }, created }: { change: FieldCh
 }
 
 function Value({ kind, field, value }: { kind: "before" | "after"; field: string; value: unknown }) {
-  const text = WORDED.has(field) && typeof value === "string" ? wordOf(value) : inline(value);
+  const text = textOf(field, value);
   const none = text === "empty";
   const Tag = kind === "before" ? "del" : "ins";
   const noun = REFERENCES[field];
-  const shown = noun && typeof value === "string" ? <NameOf kind={noun} id={value} /> : text;
+  const ids = noun && !none ? (Array.isArray(value) ? value : [value]).map(String) : undefined;
+  const shown = ids && noun ? ids.map((id, at) => <Named key={id} kind={noun} id={id} first={at === 0} />) : text;
   return <Tag className={`${kind}${none ? " none" : ""}`}>{shown}</Tag>;
 }
 

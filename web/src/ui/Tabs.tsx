@@ -7,7 +7,13 @@ export interface Tab {
   show: () => ReactNode;
 }
 
-export function Tabs({ tabs, first }: { tabs: Tab[]; first?: string }) {
+interface TabsProps {
+  tabs: Tab[];
+  first?: string;
+  onTurn?: (id: string) => void;
+}
+
+export function Tabs({ tabs, first, onTurn }: TabsProps) {
   const [chosen, setChosen] = useState(first);
   const shown = tabs.find((tab) => tab.id === chosen) ?? tabs[0];
   return (
@@ -20,7 +26,10 @@ export function Tabs({ tabs, first }: { tabs: Tab[]; first?: string }) {
             key={tab.id}
             className="tab"
             aria-selected={tab === shown}
-            onClick={() => setChosen(tab.id)}
+            onClick={() => {
+              setChosen(tab.id);
+              onTurn?.(tab.id);
+            }}
           >
             {tab.label}
           </button>

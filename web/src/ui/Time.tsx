@@ -1,6 +1,7 @@
 // Times: relative as text, exact on hover. One clock ticks for all of them.
 import { useSyncExternalStore } from "react";
 import { ago, between, duration, exact } from "@/lib/time";
+import { clock as digits } from "@/lib/work-time";
 
 const TICK_MS = 10_000;
 const FAST_TICK_MS = 1_000;
@@ -52,6 +53,16 @@ export function Took({ from, to }: { from: string | null | undefined; to: string
   const ms = between(from, to, now);
   if (ms === undefined) return <span className="faint">–</span>;
   return <span title={from ? `since ${exact(from)}` : undefined}>{duration(ms)}</span>;
+}
+
+/** A clock that runs. */
+export function Running({ from }: { from: string | null | undefined }) {
+  const now = useSyncExternalStore(fast.subscribe, fast.fresh);
+  return (
+    <span role="timer" title={from ? `since ${exact(from)}` : undefined}>
+      {digits(between(from, null, now) ?? 0)}
+    </span>
+  );
 }
 
 function noTick() {

@@ -4,6 +4,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import {
   type CSSProperties,
+  type HTMLAttributes,
   type MouseEvent,
   type ReactNode,
   type RefObject,
@@ -62,7 +63,14 @@ interface VirtualListProps<T> {
   tree?: { level: (item: T) => number; open: (item: T) => boolean | undefined };
   above?: ReactNode;
   empty?: ReactNode;
+  /** What else a row does, such as being dragged. */
+  rowProps?: (item: T) => RowProps;
 }
+
+export type RowProps = Pick<
+  HTMLAttributes<HTMLDivElement>,
+  "draggable" | "onDragStart" | "onDragOver" | "onDragLeave" | "onDragEnd" | "onDrop"
+> & { "data-drop"?: string };
 
 const ROW_PX = 36;
 const PHONE_ROW_PX = 44;
@@ -195,6 +203,7 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
             return (
               // biome-ignore lint/a11y/useKeyWithClickEvents: Enter on the grid opens the current row.
               <div
+                {...props.rowProps?.(item)}
                 key={row.key}
                 id={`${props.name}-${id}`}
                 role="row"

@@ -3,13 +3,16 @@ import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query"
 import type { Page, Run, Step, Task } from "@/api/types";
 import { keys } from "../cache";
 import { api, take } from "../client";
-import { dropTask, patchTask, putTask } from "../tasks-cache";
+import { cachedTask, changeTasks, dropTask, patchTask, putTask } from "../tasks-cache";
 import type { Effect, StepMark } from "./effects";
 
 /** Lists are asked for again at most this often, however much happens. */
 const REFRESH_EVERY_MS = 2_000;
 /** Runs that are asked for one by one; above that the list is asked for again. */
 const MAX_SINGLE_RUNS = 8;
+
+/** Tasks whose dependencies are asked for one by one; above that trees and lists are asked for again. */
+const MAX_SINGLE_TASKS = 8;
 
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
 
@@ -47,6 +50,7 @@ export class Applier {
   readonly #client: QueryClient;
   readonly #waiting = new Map<string, QueryKey>();
   readonly #runs = new Set<string>();
+  readonly #blocked = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #last = 0;
 
@@ -56,13 +60,14 @@ export class Applier {
 
   apply(effects: readonly Effect[]) {
     for (const effect of effects) this.#one(effect);
-    if (this.#waiting.size + this.#runs.size > 0) this.#schedule();
+    if (this.#waiting.size + this.#runs.size + this.#blocked.size > 0) this.#schedule();
   }
 
   stop() {
     clearTimeout(this.#timer);
     this.#waiting.clear();
     this.#runs.clear();
+    this.#blocked.clear();
   }
 
   #one(effect: Effect) {
@@ -95,6 +100,10 @@ export class Applier {
       case "drop-task":
         dropTask(client, effect.id);
         break;
+      case "blocked":
+        this.#blocked.add(effect.id);
+        this.#refresh(["dependencies"]);
+        break;
     }
   }
 
@@ -121,11 +130,36 @@ export class Applier {
   #flush() {
     this.#timer = undefined;
     this.#last = Date.now();
-    const [waiting, runs] = [[...this.#waiting.values()], [...this.#runs]];
+    const [waiting, runs, blocked] = [[...this.#waiting.values()], [...this.#runs], [...this.#blocked]];
     this.#waiting.clear();
     this.#runs.clear();
+    this.#blocked.clear();
     for (const key of waiting) void this.#client.invalidateQueries({ queryKey: key });
     this.#freshRuns(runs);
+    this.#freshBlocked(blocked);
+  }
+
+  /** Only those that wait for a task, and it itself, can have become blocked or free. */
+  #freshBlocked(ids: string[]) {
+    if (ids.length > MAX_SINGLE_TASKS) {
+      for (const key of [["tree"], keys.tasks()]) void this.#client.invalidateQueries({ queryKey: key });
+    } else for (const id of ids) void this.#fetchBlocked(id);
+  }
+
+  async #fetchBlocked(id: string) {
+    const ask = (task: string) =>
+      take(api.GET("/tasks/{task_id}/dependencies", { params: { path: { task_id: task } } }));
+    try {
+      const own = await ask(id);
+      const known = own.blocks.map((each) => each.task_id).filter((task) => cachedTask(this.#client, task));
+      const others = await Promise.all(known.slice(0, MAX_SINGLE_TASKS).map(ask));
+      const told = [own, ...others].map(
+        ({ task_id, blocked }) => [task_id, (task: Task) => ({ ...task, blocked })] as const,
+      );
+      changeTasks(this.#client, new Map(told));
+    } catch {
+      // A task that is gone blocks nobody, and its event says so.
+    }
   }
 
   /** Runs in sight are fetched, for an event does not say whether a run waits or works. */

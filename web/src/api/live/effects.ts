@@ -20,7 +20,9 @@ export type Effect =
   | { do: "steps"; run: string; marks: StepMark[]; at: string }
   | { do: "put-task"; task: Task }
   | { do: "patch-task"; id: string; fields: Partial<Task>; revision: number }
-  | { do: "drop-task"; id: string };
+  | { do: "drop-task"; id: string }
+  /** Whether a task and those that wait for it are blocked is to be asked for: no event says it. */
+  | { do: "blocked"; id: string };
 
 const STEP_WORDS: Record<string, StepStatus> = {
   started: "running",
@@ -33,7 +35,8 @@ const STEP_WORDS: Record<string, StepStatus> = {
 const SIMPLE: Record<string, readonly (readonly unknown[])[]> = {
   workflow: [keys.workflows, ["workflow"], ["versions"]],
   hook: [keys.hooks()],
-  project: [keys.projects, ["project"]],
+  project: [keys.projects, ["project"], keys.trash],
+  filter: [keys.filters],
   patch_set: [keys.patches],
   import: [["import"]],
   member: [keys.members],
@@ -149,6 +152,16 @@ function taskEffects(event: LogEvent, id: string): Effect[] {
   const revision = Number(data(event).revision);
   const fields = afterOf(event);
   const lists: Effect = { do: "refresh", key: keys.tasks() };
+  return [{ do: "refresh", key: keys.activity(id) }, ...changed(event, id, revision, fields, lists)];
+}
+
+function changed(event: LogEvent, id: string, revision: number, fields: Partial<Task>, lists: Effect): Effect[] {
+  const noun = event.kind.split(".")[0];
+  if (noun === "comment") return [{ do: "refresh", key: keys.comments(id) }];
+  if (noun === "time" || noun === "timer") {
+    // The row's sum of minutes is part of the task, and of those above it.
+    return [["task-time"], keys.timer, keys.task(id), keys.tasks()].map((key) => ({ do: "refresh", key }));
+  }
   switch (event.kind) {
     case "task.created":
       if (!fields.project_id || !fields.title) return [lists, { do: "refresh", key: ["tree"] }];
@@ -156,16 +169,32 @@ function taskEffects(event: LogEvent, id: string): Effect[] {
         { do: "put-task", task: { ...BLANK_TASK, updated_at: event.at, ...fields, id, revision } as Task },
         lists,
       ];
-    case "task.updated":
-      return [{ do: "patch-task", id, fields: { updated_at: event.at, ...fields }, revision }];
+    case "task.updated": {
+      const patch: Effect = { do: "patch-task", id, fields: { updated_at: event.at, ...fields }, revision };
+      return blocks(event) ? [patch, { do: "blocked", id }] : [patch];
+    }
     case "task.deleted":
-      return [{ do: "drop-task", id }];
+      return [
+        { do: "drop-task", id },
+        { do: "refresh", key: keys.trash },
+      ];
+    case "task.purged":
+      return [{ do: "refresh", key: keys.trash }];
     default:
-      return [lists, { do: "refresh", key: ["tree"] }, { do: "refresh", key: keys.task(id) }];
+      return [lists, ...[["tree"], keys.task(id), keys.trash].map((key) => ({ do: "refresh", key }) as const)];
   }
+}
+
+const OVER = new Set<unknown>(["done", "cancelled"]);
+
+/** Whether a change of a task may let others go on, or hold them up. */
+function blocks(event: LogEvent): boolean {
+  const { status, blocked_by } = (event.changes ?? {}) as Record<string, { before?: unknown; after?: unknown }>;
+  return blocked_by !== undefined || (status !== undefined && OVER.has(status.before) !== OVER.has(status.after));
 }
 
 function afterOf(event: LogEvent): Partial<Task> {
   const changes = (event.changes ?? {}) as Record<string, { after?: unknown }>;
-  return Object.fromEntries(Object.entries(changes).map(([field, change]) => [field, change.after])) as Partial<Task>;
+  const { blocked_by: _, ...own } = changes;
+  return Object.fromEntries(Object.entries(own).map(([field, change]) => [field, change.after])) as Partial<Task>;
 }

@@ -5,11 +5,13 @@ import { CircleCheck, Rocket } from "lucide-react";
 import type { ReactNode } from "react";
 import { api, take } from "@/api/client";
 import { useMay, useSession } from "@/api/session";
-import type { Approval, Run, RunStatus } from "@/api/types";
+import type { Approval, Run, RunStatus, Task } from "@/api/types";
 import { useTrail } from "@/app/title";
 import { useWaiting } from "@/app/waiting";
+import { countOf } from "@/lib/my-day";
 import { useModels } from "@/pages/models/queries";
 import { errorOf } from "@/pages/runs/queries";
+import { useMyDay } from "@/pages/work/mine";
 import { ProblemNotice } from "@/ui/Problem";
 import { Empty } from "@/ui/parts";
 import { Status, StatusIcon } from "@/ui/Status";
@@ -31,6 +33,7 @@ export function HomePage() {
   const { user } = useSession();
   const may = useMay();
   const waiting = useWaiting();
+  const mine = useMyDay(false);
   const lists = {
     running: useHomeRuns("running"),
     queued: useHomeRuns("queued"),
@@ -58,7 +61,7 @@ export function HomePage() {
           onRetry={() => [...all, waiting].forEach((query) => void query.refetch())}
         />
       )}
-      {nothing && approvals.length === 0 ? (
+      {nothing && approvals.length === 0 && countOf(mine) === 0 ? (
         <FirstSteps />
       ) : (
         <div className="home-grid">
@@ -72,6 +75,21 @@ export function HomePage() {
               {approvals.slice(0, SHOWN).map((approval) => (
                 <ApprovalLine key={approval.id} approval={approval} />
               ))}
+            </Section>
+          )}
+          {may("tasks:read") && (
+            <Section
+              title="Your work today"
+              more={{ to: "/work/mine" }}
+              busy={mine.pending}
+              none="Nothing of yours is due or scheduled today."
+            >
+              {[
+                ...mine.overdue.map((task) => <TaskLine key={task.id} task={task} why="overdue" />),
+                ...mine.today.map((task) => <TaskLine key={task.id} task={task} why="due today" />),
+                ...mine.scheduled.map((task) => <TaskLine key={task.id} task={task} why="scheduled" />),
+                ...mine.busy.map((task) => <TaskLine key={task.id} task={task} why="begun" />),
+              ].slice(0, SHOWN)}
             </Section>
           )}
           <Section
@@ -166,6 +184,22 @@ function ApprovalLine({ approval }: { approval: Approval }) {
         <span className="faint num">
           <Time at={approval.created_at} />
         </span>
+      </Link>
+    </li>
+  );
+}
+
+function TaskLine({ task, why }: { task: Task; why: string }) {
+  return (
+    <li>
+      <Link
+        to="/work/$projectId/$taskId"
+        params={{ projectId: task.project_id, taskId: task.id }}
+        className="home-line"
+      >
+        <Status status={task.status} iconOnly />
+        <span className="grow clip">{task.title}</span>
+        <span className={`num ${why === "overdue" ? "tone-bad" : "faint"}`}>{why}</span>
       </Link>
     </li>
   );

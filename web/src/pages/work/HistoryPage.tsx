@@ -6,10 +6,10 @@ import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
 import { usePages } from "@/api/lists";
 import { useMay } from "@/api/session";
-import type { Actor, AppliedSet, RowChange } from "@/api/types";
+import type { AppliedSet, RowChange } from "@/api/types";
 import { useTrail } from "@/app/title";
 import { undo } from "@/app/undo";
-import { ActorName } from "@/ui/ActorName";
+import { ActorName, actorOf } from "@/ui/ActorName";
 import { Changes } from "@/ui/Diff";
 import { Pane } from "@/ui/Pane";
 import { ProblemPage } from "@/ui/Problem";
@@ -19,12 +19,6 @@ import { type Column, VirtualList } from "@/ui/VirtualList";
 
 function changesOf(set: AppliedSet): RowChange[] {
   return Array.isArray(set.changes) ? (set.changes as RowChange[]) : [];
-}
-
-/** `user:ID` as an actor. */
-function actorOf(text: string): Actor {
-  const [kind = "", id = ""] = text.split(":");
-  return { kind, id };
 }
 
 const VERBS = { create: "made", update: "changed", delete: "deleted", restore: "brought back" };

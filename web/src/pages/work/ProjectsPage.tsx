@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { FileUp, FolderPlus, History, ListChecks } from "lucide-react";
+import { FileUp, FolderPlus } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
@@ -19,7 +19,7 @@ import { type Column, VirtualList } from "@/ui/VirtualList";
 import { applySet } from "./actions";
 import { Choice } from "./cells";
 import { useProjects } from "./queries";
-import { ALL, PROJECT_STATUSES, type ProjectsSearch, projectsRoute } from "./route";
+import { PROJECT_STATUSES, type ProjectsSearch, projectsRoute } from "./route";
 import "./work.css";
 
 export function ProjectsPage() {
@@ -85,12 +85,6 @@ export function ProjectsPage() {
           options={PROJECT_STATUSES.map((value) => ({ value, label: wordOf(value) }))}
           onChange={(status) => onFilter({ status })}
         />
-        <Link to="/work/$projectId" params={{ projectId: ALL }} className="button small">
-          <ListChecks aria-hidden /> All tasks
-        </Link>
-        <Link to="/work/history" className="button small">
-          <History aria-hidden /> History
-        </Link>
         {may("tasks:write") && (
           <Link to="/work/import" className="button small">
             <FileUp aria-hidden /> Import

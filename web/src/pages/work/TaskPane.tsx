@@ -1,32 +1,38 @@
+// One task, whole: its own address beside the list that it stands in.
 import { Link, useNavigate } from "@tanstack/react-router";
-import { ScrollText, Trash2 } from "lucide-react";
-import { useEffect, useId, useState } from "react";
+import { Archive, ArchiveRestore, FolderInput, ScrollText, Trash2 } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
 import { useMay } from "@/api/session";
+import { useTimer, useTimerActions } from "@/api/timer";
 import type { Task } from "@/api/types";
-import { minutes } from "@/lib/time";
+import { useHotkeys } from "@/app/hotkeys";
 import { JsonView } from "@/ui/JsonView";
 import { Pane } from "@/ui/Pane";
 import { ProblemNotice } from "@/ui/Problem";
 import { CopyId } from "@/ui/parts";
+import { Tabs } from "@/ui/Tabs";
 import { Time } from "@/ui/Time";
+import { ActivityOf } from "./ActivityOf";
 import { useTaskActions } from "./actions";
-import { Composer } from "./Composer";
-import { AssigneeCell, DueCell, type Edit, InlineText, PriorityCell, StatusCell } from "./cells";
+import { Comments } from "./Comments";
+import type { Edit } from "./cells";
+import { DependenciesOf } from "./Dependencies";
+import { Description, LongText } from "./LongText";
+import { MoveDialog } from "./MoveDialog";
 import { useTask } from "./queries";
-import { listRoute, paneRoute } from "./route";
-
-const MAX_DEPTH = 5;
+import { listRoute, type PaneTab, paneRoute } from "./route";
+import { Subtasks } from "./Subtasks";
+import { Facts } from "./TaskFacts";
+import { TimeOf, TimerButton } from "./TimeOf";
 
 export function TaskPane() {
   const { projectId, taskId } = paneRoute.useParams();
   const search = listRoute.useSearch();
   const navigate = useNavigate();
   const query = useTask(taskId);
-  const actions = useTaskActions();
   const may = useMay();
   const close = () => void navigate({ to: "/work/$projectId", params: { projectId }, search });
   const task = query.data;
-  const remove = () => task && void actions.remove([task]).then((removed) => removed && close());
   return (
     <Pane
       label="Task"
@@ -39,22 +45,12 @@ export function TaskPane() {
               to="/events"
               search={{ subject: `task:${task.id}` }}
               className="button small quiet icon"
-              title="Its history"
-              aria-label="Its history"
+              title="Its events"
+              aria-label="Its events"
             >
               <ScrollText aria-hidden />
             </Link>
-            {may("tasks:write") && (
-              <button
-                type="button"
-                className="button small quiet icon"
-                aria-label="Delete the task"
-                title="Delete"
-                onClick={remove}
-              >
-                <Trash2 aria-hidden />
-              </button>
-            )}
+            {may("tasks:write") && <Deeds task={task} onGone={close} />}
           </>
         )
       }
@@ -68,94 +64,135 @@ export function TaskPane() {
   );
 }
 
+function Deeds({ task, onGone }: { task: Task; onGone: () => void }) {
+  const actions = useTaskActions();
+  const timer = useTimer().data?.timer;
+  const { start, stop } = useTimerActions();
+  const [moving, setMoving] = useState(false);
+  const away = task.archived_at === null;
+  const group = "Task";
+  useHotkeys([
+    {
+      keys: "t",
+      does: "Start or stop the timer",
+      group,
+      run: () => void (timer?.task_id === task.id ? stop() : start(task)),
+    },
+    { keys: "m", does: "Move to another project or task", group, run: () => setMoving(true) },
+    { keys: "shift+a", does: "Into the archive, or back", group, run: () => void actions.archive(task, away) },
+  ]);
+  const label = away ? "Put it into the archive" : "Bring it back from the archive";
+  return (
+    <>
+      <TimerButton task={task} />
+      <button
+        type="button"
+        className="button small quiet icon"
+        aria-label="Move the task"
+        title="Move"
+        onClick={() => setMoving(true)}
+      >
+        <FolderInput aria-hidden />
+      </button>
+      <button
+        type="button"
+        className="button small quiet icon"
+        aria-label={label}
+        title={label}
+        onClick={() => void actions.archive(task, away)}
+      >
+        {away ? <Archive aria-hidden /> : <ArchiveRestore aria-hidden />}
+      </button>
+      <button
+        type="button"
+        className="button small quiet icon"
+        aria-label="Delete the task"
+        title="Delete"
+        onClick={() => void actions.remove([task]).then((removed) => removed && onGone())}
+      >
+        <Trash2 aria-hidden />
+      </button>
+      {moving && <MoveDialog task={task} onClose={() => setMoving(false)} />}
+    </>
+  );
+}
+
 function Shown({ task, projectId }: { task: Task; projectId: string }) {
   const actions = useTaskActions();
   const locked = !useMay()("tasks:write");
   const edit: Edit = (each, fields, label) => void actions.edit([each], fields, label);
-  const shared = { task, edit, disabled: locked };
-  const tags = (task.tags as string[] | null) ?? [];
   return (
     <div className="stack wide">
+      {task.archived_at && (
+        <div className="notice">
+          <Archive aria-hidden />
+          <div className="grow">In the archive: lists leave it out, nothing is lost.</div>
+          {!locked && (
+            <button type="button" className="button small" onClick={() => void actions.archive(task, false)}>
+              Bring it back
+            </button>
+          )}
+        </div>
+      )}
       <LongText
         label="Title"
         value={task.title}
         rows={1}
         disabled={locked}
         heading
+        most={500}
         onSave={(title) => title && edit(task, { title }, "The title was changed")}
       />
-      <dl className="facts task-facts">
-        <dt>Status</dt>
-        <dd>
-          <StatusCell {...shared} />
-        </dd>
-        <dt>Priority</dt>
-        <dd>
-          <PriorityCell {...shared} />
-        </dd>
-        <dt>Who</dt>
-        <dd>
-          <AssigneeCell {...shared} />
-        </dd>
-        <dt>Due</dt>
-        <dd>
-          <DueCell {...shared} />
-        </dd>
-        <dt>Estimate</dt>
-        <dd>
-          <InlineText
-            label="Estimate in minutes"
-            value={task.estimated_minutes === null ? "" : String(task.estimated_minutes)}
-            shown={task.estimated_minutes === null ? undefined : minutes(task.estimated_minutes)}
-            disabled={locked}
-            onSave={(text) =>
-              saveMinutes(text, (value) => edit(task, { estimated_minutes: value }, "The estimate was changed"))
-            }
-          />
-        </dd>
-        <dt>Tags</dt>
-        <dd>
-          <InlineText
-            label="Tags, with commas in between"
-            value={tags.join(", ")}
-            disabled={locked}
-            onSave={(text) =>
-              edit(
-                task,
-                {
-                  tags: text
-                    .split(",")
-                    .map((tag) => tag.trim())
-                    .filter(Boolean),
-                },
-                "The tags were changed",
-              )
-            }
-          />
-        </dd>
-      </dl>
-      <LongText
-        label="Description"
+      <Facts task={task} projectId={projectId} edit={edit} locked={locked} />
+      <Description
         value={task.description ?? ""}
-        rows={6}
         disabled={locked}
         onSave={(text) => edit(task, { description: text || null }, "The description was changed")}
       />
-      {!locked && task.depth < MAX_DEPTH && (
-        <Composer label="New task below this one" onCreate={(title) => actions.create(task.project_id, task, title)} />
-      )}
-      <More task={task} projectId={projectId} />
+      <Subtasks task={task} projectId={projectId} locked={locked} />
+      <DependenciesOf task={task} locked={locked} />
+      <Beside task={task} projectId={projectId} />
+      <More task={task} />
     </div>
   );
 }
 
-function saveMinutes(text: string, save: (value: number | null) => void) {
-  if (text === "") save(null);
-  else if (/^\d+$/.test(text)) save(Number(text));
+/** What was said, what happened, how long it took: each with its own address. */
+function Beside({ task, projectId }: { task: Task; projectId: string }) {
+  const { tab } = paneRoute.useSearch();
+  const navigate = useNavigate();
+  const search = listRoute.useSearch();
+  const turn = (next: string) =>
+    void navigate({
+      to: "/work/$projectId/$taskId",
+      params: { projectId, taskId: task.id },
+      search: { ...search, tab: next === "comments" ? undefined : (next as PaneTab) },
+      replace: true,
+    });
+  const box = useRef<HTMLDivElement>(null);
+  const asked = useRef(tab !== undefined);
+  useEffect(() => {
+    // Who came by an address with a tab wants to see that.
+    if (asked.current) box.current?.scrollIntoView({ block: "start" });
+    asked.current = false;
+  }, []);
+  return (
+    <div className="stack wide" ref={box}>
+      <Tabs
+        key={tab ?? "comments"}
+        first={tab}
+        onTurn={turn}
+        tabs={[
+          { id: "comments", label: "Comments", show: () => <Comments task={task} /> },
+          { id: "activity", label: "Activity", show: () => <ActivityOf taskId={task.id} /> },
+          { id: "time", label: "Time", show: () => <TimeOf task={task} /> },
+        ]}
+      />
+    </div>
+  );
 }
 
-function More({ task, projectId }: { task: Task; projectId: string }) {
-  const search = listRoute.useSearch();
+function More({ task }: { task: Task }) {
   const bags = { metadata: task.metadata, integration_ids: task.integration_ids };
   return (
     <>
@@ -168,21 +205,6 @@ function More({ task, projectId }: { task: Task; projectId: string }) {
           </section>
         ))}
       <dl className="facts">
-        {task.parent_id && (
-          <>
-            <dt>Part of</dt>
-            <dd>
-              <Link
-                to="/work/$projectId/$taskId"
-                params={{ projectId, taskId: task.parent_id }}
-                search={search}
-                className="link"
-              >
-                the task above
-              </Link>
-            </dd>
-          </>
-        )}
         <dt>Made</dt>
         <dd>
           <Time at={task.created_at} />
@@ -197,56 +219,5 @@ function More({ task, projectId }: { task: Task; projectId: string }) {
         </dd>
       </dl>
     </>
-  );
-}
-
-interface LongTextProps {
-  label: string;
-  value: string;
-  rows: number;
-  disabled: boolean;
-  heading?: boolean;
-  onSave: (value: string) => void;
-}
-
-/** A text that is saved when one leaves it. What comes from others meanwhile does not overwrite what is being typed. */
-function LongText({ label, value, rows, disabled, heading, onSave }: LongTextProps) {
-  const [typed, setTyped] = useState(value);
-  const [dirty, setDirty] = useState(false);
-  const id = useId();
-  useEffect(() => {
-    if (!dirty) setTyped(value);
-  }, [value, dirty]);
-  const finish = () => {
-    setDirty(false);
-    if (typed.trim() !== value.trim()) onSave(typed.trim());
-  };
-  return (
-    <div className="field">
-      <label htmlFor={id} className={heading ? "hidden-text" : undefined}>
-        {label}
-      </label>
-      <textarea
-        id={id}
-        className={heading ? "input task-title" : "input"}
-        rows={rows}
-        disabled={disabled}
-        value={typed}
-        onChange={(event) => {
-          setDirty(true);
-          setTyped(event.target.value);
-        }}
-        onBlur={finish}
-        onKeyDown={(event) => {
-          const send = event.key === "Enter" && (heading || event.metaKey || event.ctrlKey);
-          if (event.key === "Escape") setTyped(value);
-          if (send || event.key === "Escape") {
-            event.preventDefault();
-            event.stopPropagation();
-            event.currentTarget.blur();
-          }
-        }}
-      />
-    </div>
   );
 }

@@ -10,7 +10,7 @@ import { type Column, VirtualList } from "@/ui/VirtualList";
 import { useTaskActions } from "./actions";
 import type { Edit } from "./cells";
 import { fieldColumns } from "./columns";
-import { useTaskTable } from "./queries";
+import { listQuery, useTaskPages } from "./queries";
 import type { TaskListProps } from "./TasksPage";
 import { toggleDone } from "./TaskTreeView";
 import { TitleCell } from "./TitleCell";
@@ -19,7 +19,7 @@ const FIRST_SORT = "-updated_at";
 
 export function TaskTable({ project, filter, chosen, setChosen, current, onOpen, onFilter }: TaskListProps) {
   const sort = filter.sort ?? FIRST_SORT;
-  const { query, items, more } = useTaskTable(project, { ...filter, sort }, true);
+  const { query, items, more } = useTaskPages(listQuery(project, { ...filter, sort }));
   const may = useMay();
   const actions = useTaskActions();
   const [editing, setEditing] = useState<string>();

@@ -3,7 +3,8 @@ import { useMemo, useState } from "react";
 import { useMay } from "@/api/session";
 import type { Task } from "@/api/types";
 import type { Hotkey } from "@/app/hotkeys";
-import { flatten, indentTarget, type TreeRow } from "@/lib/tree";
+import { fitter } from "@/lib/task-filter";
+import { flatten, indentTarget, inSight, outdentTarget, stepTarget, type TaskMap, type TreeRow } from "@/lib/tree";
 import { ProblemPage } from "@/ui/Problem";
 import { Empty } from "@/ui/parts";
 import { type Column, VirtualList } from "@/ui/VirtualList";
@@ -11,20 +12,22 @@ import { useTaskActions } from "./actions";
 import { type Edit, Fold } from "./cells";
 import { fieldColumns } from "./columns";
 import { useTaskTree } from "./queries";
-import type { TasksSearch } from "./route";
 import type { TaskListProps } from "./TasksPage";
 import { TitleCell } from "./TitleCell";
+import { useRowDrop } from "./useRowDrop";
 
 const NO_TASKS: ReadonlyMap<string, Task> = new Map();
 const INDENT_PX = 20;
 
 export function TaskTreeView({ project, filter, chosen, setChosen, current, onOpen }: TaskListProps) {
-  const query = useTaskTree(project, true);
+  const archive = filter.archived !== undefined;
+  const query = useTaskTree(project, archive, true);
   const may = useMay();
   const actions = useTaskActions();
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const [editing, setEditing] = useState<string>();
-  const tasks = query.data?.tasks ?? NO_TASKS;
+  const loaded = query.data?.tasks ?? NO_TASKS;
+  const tasks = useMemo(() => inSight(loaded, project, archive), [loaded, project, archive]);
   const rows = useMemo(() => flatten(tasks, closed, fitter(filter)), [tasks, closed, filter]);
   const locked = !may("tasks:write");
   const edit: Edit = (task, fields, label) => void actions.edit([task], fields, label);
@@ -34,6 +37,7 @@ export function TaskTreeView({ project, filter, chosen, setChosen, current, onOp
     else next.add(id);
     setClosed(next);
   };
+  const rowProps = useRowDrop({ rows, tasks, chosen, editing, actions });
   const columns: Column<TreeRow>[] = [
     {
       id: "title",
@@ -66,7 +70,7 @@ export function TaskTreeView({ project, filter, chosen, setChosen, current, onOp
   const keysOf = (row: TreeRow | undefined): Hotkey[] => [
     { keys: "right", does: "Open the branch", group: "Tasks", run: () => row && fold(row.task.id, true) },
     { keys: "left", does: "Close the branch", group: "Tasks", run: () => row && fold(row.task.id, false) },
-    ...(locked ? [] : editKeys(row, rows, actions, setEditing)),
+    ...(locked ? [] : editKeys(row, rows, tasks, actions, setEditing)),
   ];
   if (query.error && !query.data) {
     return (
@@ -85,6 +89,7 @@ export function TaskTreeView({ project, filter, chosen, setChosen, current, onOp
       current={current}
       onOpen={(row) => onOpen(row.task)}
       rowKeys={keysOf}
+      rowProps={locked ? undefined : rowProps}
       tree={{ level: (row) => row.level, open: (row) => (row.children ? row.open : undefined) }}
       empty={
         <Empty icon={<ListTree aria-hidden />} title={tasks.size ? "No task fits these filters" : "No task yet"}>
@@ -95,36 +100,34 @@ export function TaskTreeView({ project, filter, chosen, setChosen, current, onOp
   );
 }
 
-/** What fits the filters, in the browser: the tree is all here. Nothing chosen, no filter. */
-function fitter({ text, status, priority, assignee }: TasksSearch): ((task: Task) => boolean) | undefined {
-  if (!text && !status && !priority && !assignee) return undefined;
-  const sought = text?.toLowerCase();
-  return (task) =>
-    (!status || task.status === status) &&
-    (!priority || task.priority === priority) &&
-    (!assignee || task.assignee === assignee) &&
-    (!sought || task.title.toLowerCase().includes(sought) || Boolean(task.description?.toLowerCase().includes(sought)));
-}
-
 function editKeys(
   row: TreeRow | undefined,
   rows: readonly TreeRow[],
+  tasks: TaskMap,
   actions: ReturnType<typeof useTaskActions>,
   setEditing: (id: string | undefined) => void,
 ): Hotkey[] {
   const task = row?.task;
   const indent = () => {
     const target = task && indentTarget(rows, task.id);
-    if (task && target) void actions.move(task, target);
+    if (task && target) void actions.move([task], { parent: target });
   };
   const outdent = () => {
-    const parent = rows.find((each) => each.task.id === task?.parent_id)?.task;
-    if (task && parent) void actions.move(task, parent.parent_id);
+    const target = task && outdentTarget(tasks, task);
+    if (task && target) void actions.move([task], target);
+  };
+  const step = (by: 1 | -1) => {
+    const target = task && stepTarget(rows, task, by);
+    if (task && target) void actions.move([task], target);
   };
   const group = "Tasks";
   return [
     { keys: "e", does: "Edit the title", group, run: () => setEditing(task?.id) },
     { keys: "d", does: "Done, or to do again", group, run: () => task && toggleDone(task, actions) },
+    { keys: "alt+up", does: "Move up", group, run: () => step(-1) },
+    { keys: "alt+down", does: "Move down", group, run: () => step(1) },
+    { keys: "alt+right", does: "Put below the task above", group, run: indent },
+    { keys: "alt+left", does: "Put one level up", group, run: outdent },
     { keys: "]", does: "Put below the task above", group, run: indent },
     { keys: "[", does: "Put one level up", group, run: outdent },
     { keys: "backspace", does: "Delete", group, run: () => task && void actions.remove([task]) },

@@ -1,21 +1,24 @@
-// A project's tasks, as a tree or a table; both are edited in place.
-import { Link, Outlet, useNavigate, useParams } from "@tanstack/react-router";
-import { History, ListTree, Table2 } from "lucide-react";
+// A project's tasks, as a tree, a table or a board; all are edited in place.
+import { Outlet, useNavigate, useParams } from "@tanstack/react-router";
+import { ListTree, SquareKanban, Table2 } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "@/api/session";
 import type { Task } from "@/api/types";
+import { useHotkeys } from "@/app/hotkeys";
 import { useTrail } from "@/app/title";
 import { ProblemPage } from "@/ui/Problem";
-import { FilterSelect, SearchBox } from "@/ui/parts";
-import { wordOf } from "@/ui/Status";
 import { ExportMenu } from "../import/ExportMenu";
 import { useTaskActions } from "./actions";
+import { BoardView } from "./BoardView";
 import { BulkTasks } from "./BulkTasks";
 import { Composer } from "./Composer";
+import { useFilters } from "./Filters";
+import { KeepFilter } from "./KeepFilter";
 import { useProject } from "./queries";
-import { ALL, listRoute, PRIORITIES, TASK_STATUSES, type TasksSearch } from "./route";
+import { ALL, listRoute, type TasksSearch, type View } from "./route";
 import { TaskTable } from "./TaskTable";
 import { TaskTreeView } from "./TaskTreeView";
+import { rememberView, viewOf, viewsOf } from "./view";
 import "./work.css";
 
 export interface TaskListProps {
@@ -27,6 +30,8 @@ export interface TaskListProps {
   onOpen: (task: Task) => void;
   onFilter: (next: Partial<TasksSearch>) => void;
 }
+
+const SHOWN = { tree: TaskTreeView, table: TaskTable, board: BoardView };
 
 export function TasksPage() {
   const { projectId } = listRoute.useParams();
@@ -46,7 +51,9 @@ export function TasksPage() {
   const onOpen = (task: Task) =>
     void navigate({ to: "/work/$projectId/$taskId", params: { projectId, taskId: task.id }, search: filter });
   const props: TaskListProps = { project: projectId, filter, chosen, setChosen, current: taskId, onOpen, onFilter };
-  const tree = projectId !== ALL && filter.view !== "table";
+  const view = viewOf(projectId, filter);
+  const filters = useFilters({ filter, onFilter });
+  const Tasks = SHOWN[view];
   if (project.error && !project.data) {
     return (
       <ProblemPage
@@ -61,22 +68,16 @@ export function TasksPage() {
       <div className="main">
         <div className="page-head">
           <h1 className="clip">{name}</h1>
-          <Filters filter={filter} onFilter={onFilter} />
-          {projectId !== ALL && <ViewSwitch tree={tree} onFilter={onFilter} />}
-          <Link
-            to="/work/history"
-            className="button small icon"
-            title="What was changed, with undo"
-            aria-label="History"
-          >
-            <History aria-hidden />
-          </Link>
+          {filters.first}
+          <ViewSwitch view={view} views={viewsOf(projectId, filter)} onView={(next) => onFilter({ view: next })} />
           <ExportMenu project={projectId === ALL ? undefined : projectId} />
         </div>
+        {filters.further}
+        <KeepFilter project={projectId} filter={filter} />
         {projectId !== ALL && may("tasks:write") && (
           <Composer onCreate={(title) => actions.create(projectId, undefined, title)} />
         )}
-        {tree ? <TaskTreeView {...props} /> : <TaskTable {...props} />}
+        <Tasks {...props} />
         {chosen.size > 0 && <BulkTasks chosen={chosen} onDone={() => setChosen(new Set())} />}
       </div>
       <Outlet />
@@ -84,55 +85,43 @@ export function TasksPage() {
   );
 }
 
-function ViewSwitch({ tree, onFilter }: { tree: boolean; onFilter: TaskListProps["onFilter"] }) {
-  return (
-    <div className="bar" role="group" aria-label="View">
-      <button
-        type="button"
-        className="button small icon"
-        aria-pressed={tree}
-        aria-label="Tree"
-        title="Tree"
-        onClick={() => onFilter({ view: undefined })}
-      >
-        <ListTree aria-hidden />
-      </button>
-      <button
-        type="button"
-        className="button small icon"
-        aria-pressed={!tree}
-        aria-label="Table"
-        title="Table"
-        onClick={() => onFilter({ view: "table" })}
-      >
-        <Table2 aria-hidden />
-      </button>
-    </div>
-  );
+const LOOKS = {
+  tree: { icon: ListTree, label: "Tree" },
+  table: { icon: Table2, label: "Table" },
+  board: { icon: SquareKanban, label: "Board" },
+};
+
+interface ViewSwitchProps {
+  view: View;
+  views: readonly View[];
+  onView: (view: View) => void;
 }
 
-function Filters({ filter, onFilter }: Pick<TaskListProps, "filter" | "onFilter">) {
+function ViewSwitch({ view, views, onView }: ViewSwitchProps) {
+  const turn = (next: View) => {
+    rememberView(next);
+    onView(next);
+  };
+  const following = views[(views.indexOf(view) + 1) % views.length];
+  useHotkeys([{ keys: "v", does: "Tree, table or board", group: "Tasks", run: () => following && turn(following) }]);
   return (
-    <div className="bar wrap">
-      <SearchBox
-        label="Filter by text"
-        value={filter.text ?? ""}
-        onChange={(text) => onFilter({ text: text || undefined })}
-      />
-      <FilterSelect
-        label="Status"
-        all="Every status"
-        value={filter.status}
-        options={TASK_STATUSES.map((value) => ({ value, label: wordOf(value) }))}
-        onChange={(status) => onFilter({ status })}
-      />
-      <FilterSelect
-        label="Priority"
-        all="Every priority"
-        value={filter.priority}
-        options={PRIORITIES.map((value) => ({ value, label: wordOf(value) }))}
-        onChange={(priority) => onFilter({ priority })}
-      />
+    <div className="bar view-switch" role="group" aria-label="View">
+      {views.map((each) => {
+        const { icon: Icon, label } = LOOKS[each];
+        return (
+          <button
+            key={each}
+            type="button"
+            className="button small icon"
+            aria-pressed={each === view}
+            aria-label={label}
+            title={label}
+            onClick={() => turn(each)}
+          >
+            <Icon aria-hidden />
+          </button>
+        );
+      })}
     </div>
   );
 }

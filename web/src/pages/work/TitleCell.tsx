@@ -1,7 +1,10 @@
-import type { ReactNode } from "react";
+import { Archive, Hourglass, Repeat } from "lucide-react";
+import { type ReactNode, useState } from "react";
 import type { Task } from "@/api/types";
+import { tagsOf } from "@/lib/task-filter";
 import { usePhone } from "@/ui/useMedia";
 import { type Edit, InlineInput, StatusCell } from "./cells";
+import { useDependencies } from "./queries";
 
 interface TitleCellProps {
   task: Task;
@@ -16,7 +19,7 @@ interface TitleCellProps {
 /** The title, with its state beside it where there is no column for that. */
 export function TitleCell({ task, edit, editing, disabled, onEditing, lead, faint }: TitleCellProps) {
   const phone = usePhone();
-  const tags = (task.tags as string[] | null) ?? [];
+  const tags = tagsOf(task);
   return (
     <div className="bar title-cell">
       {lead}
@@ -37,6 +40,7 @@ export function TitleCell({ task, edit, editing, disabled, onEditing, lead, fain
           {task.title}
         </span>
       )}
+      <Marks task={task} />
       {!phone &&
         tags.slice(0, 2).map((tag) => (
           <span key={tag} className="chip">
@@ -44,5 +48,43 @@ export function TitleCell({ task, edit, editing, disabled, onEditing, lead, fain
           </span>
         ))}
     </div>
+  );
+}
+
+/** What a row tells beside its title: that it waits for others, comes again, or is put away. */
+export function Marks({ task }: { task: Task }) {
+  return (
+    <>
+      {task.blocked && <Waits task={task} />}
+      {task.recurrence && (
+        <span className="row-mark" title="Comes again" role="img" aria-label="Comes again">
+          <Repeat aria-hidden />
+        </span>
+      )}
+      {task.archived_at && (
+        <span className="chip">
+          <Archive size={12} aria-hidden /> archived
+        </span>
+      )}
+    </>
+  );
+}
+
+/** For what it waits is asked when somebody points at it. */
+function Waits({ task }: { task: Task }) {
+  const [asked, setAsked] = useState(false);
+  const { data } = useDependencies(task.id, asked);
+  const open = data?.blocked_by.filter((other) => other.open).map((other) => other.title);
+  const label = open?.length ? `Waits for ${open.join(", ")}` : "Waits for another task";
+  return (
+    <span
+      className="row-mark tone-bad"
+      role="img"
+      aria-label={label}
+      title={label}
+      onPointerEnter={() => setAsked(true)}
+    >
+      <Hourglass aria-hidden />
+    </span>
   );
 }

@@ -1,12 +1,13 @@
 // Cells of the task list that one edits in place.
 import { ChevronDown, ChevronRight } from "lucide-react";
-import { useState } from "react";
+import { useId, useState } from "react";
 import type { Priority, Task, TaskStatus } from "@/api/types";
 import { localTime } from "@/lib/schema-form";
+import { isOver, PRIORITIES, TASK_STATUSES } from "@/lib/task-filter";
 import { day, exact } from "@/lib/time";
+import { usePeople } from "@/ui/ActorName";
 import { Status, wordOf } from "@/ui/Status";
 import type { TaskFields } from "./actions";
-import { PRIORITIES, TASK_STATUSES } from "./route";
 
 export type Edit = (task: Task, fields: TaskFields, label: string) => void;
 
@@ -78,7 +79,9 @@ export function PriorityCell({ task, edit, disabled }: CellProps) {
 interface InlineTextProps {
   value: string;
   label: string;
-  type?: "text" | "datetime-local";
+  type?: "text" | "datetime-local" | "date";
+  /** What one may choose instead of typing it. */
+  offers?: readonly string[];
   empty?: string;
   shown?: string;
   title?: string;
@@ -91,6 +94,7 @@ export function InlineText({
   value,
   label,
   type = "text",
+  offers,
   empty = "–",
   shown,
   title,
@@ -99,7 +103,16 @@ export function InlineText({
 }: InlineTextProps) {
   const [editing, setEditing] = useState(false);
   if (editing)
-    return <InlineInput value={value} label={label} type={type} onSave={onSave} onDone={() => setEditing(false)} />;
+    return (
+      <InlineInput
+        value={value}
+        label={label}
+        type={type}
+        offers={offers}
+        onSave={onSave}
+        onDone={() => setEditing(false)}
+      />
+    );
   return (
     <button
       type="button"
@@ -118,21 +131,24 @@ export function InlineText({
 interface InlineInputProps {
   value: string;
   label: string;
-  type?: "text" | "datetime-local";
+  type?: "text" | "datetime-local" | "date";
+  offers?: readonly string[];
   onSave: (value: string) => void;
   onDone: () => void;
 }
 
-export function InlineInput({ value, label, type = "text", onSave, onDone }: InlineInputProps) {
+export function InlineInput({ value, label, type = "text", offers, onSave, onDone }: InlineInputProps) {
   const [typed, setTyped] = useState(value);
+  const list = useId();
   const finish = (save: boolean) => {
     onDone();
     if (save && typed.trim() !== value) onSave(typed.trim());
   };
-  return (
+  const input = (
     <input
       className="input small"
       type={type}
+      list={offers ? list : undefined}
       aria-label={label}
       value={typed}
       // biome-ignore lint/a11y/noAutofocus: it stands where one just clicked or pressed a key to edit.
@@ -147,13 +163,26 @@ export function InlineInput({ value, label, type = "text", onSave, onDone }: Inl
       }}
     />
   );
+  if (!offers) return input;
+  return (
+    <>
+      {input}
+      <datalist id={list}>
+        {offers.map((offer) => (
+          <option key={offer} value={offer} />
+        ))}
+      </datalist>
+    </>
+  );
 }
 
 export function AssigneeCell({ task, edit, disabled }: CellProps) {
+  const people = usePeople();
   return (
     <InlineText
       label={`Who does ${task.title}`}
       value={task.assignee ?? ""}
+      offers={people}
       disabled={disabled}
       onSave={(text) =>
         edit(task, { assignee: text || null }, text ? `“${task.title}” is ${text}'s` : `“${task.title}” is nobody's`)
@@ -164,7 +193,7 @@ export function AssigneeCell({ task, edit, disabled }: CellProps) {
 
 export function DueCell({ task, edit, disabled }: CellProps) {
   const due = task.due_date;
-  const late = due !== null && new Date(due) < new Date() && task.status !== "done" && task.status !== "cancelled";
+  const late = due !== null && new Date(due) < new Date() && !isOver(task);
   return (
     <span className={late ? "tone-bad" : undefined}>
       <InlineText
@@ -179,6 +208,23 @@ export function DueCell({ task, edit, disabled }: CellProps) {
         }
       />
     </span>
+  );
+}
+
+export function ScheduledCell({ task, edit, disabled }: CellProps) {
+  const at = task.scheduled_date;
+  return (
+    <InlineText
+      type="datetime-local"
+      label={`Scheduled time of ${task.title}`}
+      value={at ? localTime(at) : ""}
+      shown={at ? day(at) : undefined}
+      title={at ? exact(at) : undefined}
+      disabled={disabled}
+      onSave={(text) =>
+        edit(task, { scheduled_date: text ? new Date(text).toISOString() : null }, `“${task.title}” is scheduled anew`)
+      }
+    />
   );
 }
 

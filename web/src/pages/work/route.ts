@@ -1,17 +1,10 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { ListTree } from "lucide-react";
-import type { Priority, Project, TaskStatus } from "@/api/types";
+import type { Project } from "@/api/types";
 import type { NavEntry } from "@/app/nav";
 import { frameRoute } from "@/app/routes";
+import { type FilterSearch, readFilter } from "@/lib/task-filter";
 
-export const TASK_STATUSES = [
-  "todo",
-  "in_progress",
-  "blocked",
-  "done",
-  "cancelled",
-] as const satisfies readonly TaskStatus[];
-export const PRIORITIES = ["critical", "high", "medium", "low"] as const satisfies readonly Priority[];
 export const PROJECT_STATUSES = [
   "planning",
   "active",
@@ -19,7 +12,17 @@ export const PROJECT_STATUSES = [
   "completed",
   "archived",
 ] as const satisfies readonly Project["status"][];
-export const SORTS = ["created_at", "updated_at", "due_date", "priority", "title"] as const;
+export const SORTS = [
+  "created_at",
+  "updated_at",
+  "due_date",
+  "scheduled_date",
+  "priority",
+  "title",
+  "position",
+] as const;
+export const VIEWS = ["tree", "table", "board"] as const;
+export type View = (typeof VIEWS)[number];
 
 /** Stands in the address for the tasks of every project. */
 export const ALL = "all";
@@ -29,21 +32,29 @@ export interface ProjectsSearch {
   text?: string;
 }
 
-export interface TasksSearch {
-  view?: "table";
-  status?: TaskStatus;
-  priority?: Priority;
-  assignee?: string;
-  text?: string;
+export interface TasksSearch extends FilterSearch {
+  view?: View;
   sort?: string;
+  /** The saved filter that the words came from. */
+  saved?: string;
 }
+
+export const PANE_TABS = ["comments", "activity", "time"] as const;
+export type PaneTab = (typeof PANE_TABS)[number];
 
 function words(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-export const projectsRoute = createRoute({
+/** Around all pages of work: their own side bar. */
+export const workRoute = createRoute({
   getParentRoute: () => frameRoute,
+  id: "work",
+  component: lazyRouteComponent(() => import("./WorkFrame"), "WorkFrame"),
+});
+
+export const projectsRoute = createRoute({
+  getParentRoute: () => workRoute,
   path: "/work",
   validateSearch: (search: Record<string, unknown>): ProjectsSearch => ({
     status: PROJECT_STATUSES.find((status) => status === search.status),
@@ -53,21 +64,53 @@ export const projectsRoute = createRoute({
 });
 
 export const historyRoute = createRoute({
-  getParentRoute: () => frameRoute,
+  getParentRoute: () => workRoute,
   path: "/work/history",
   component: lazyRouteComponent(() => import("./HistoryPage"), "HistoryPage"),
 });
 
+export interface MineSearch {
+  who?: "all";
+}
+
+export const mineRoute = createRoute({
+  getParentRoute: () => workRoute,
+  path: "/work/mine",
+  validateSearch: (search: Record<string, unknown>): MineSearch => ({ who: search.who === "all" ? "all" : undefined }),
+  component: lazyRouteComponent(() => import("./MinePage"), "MinePage"),
+});
+
+export interface FindSearch {
+  q?: string;
+  project?: string;
+  archived?: boolean;
+}
+
+export const findRoute = createRoute({
+  getParentRoute: () => workRoute,
+  path: "/work/search",
+  validateSearch: (search: Record<string, unknown>): FindSearch => ({
+    q: typeof search.q === "number" ? String(search.q) : words(search.q),
+    project: words(search.project),
+    archived: search.archived === true ? true : undefined,
+  }),
+  component: lazyRouteComponent(() => import("./FindPage"), "FindPage"),
+});
+
+export const trashRoute = createRoute({
+  getParentRoute: () => workRoute,
+  path: "/work/trash",
+  component: lazyRouteComponent(() => import("./TrashPage"), "TrashPage"),
+});
+
 export const listRoute = createRoute({
-  getParentRoute: () => frameRoute,
+  getParentRoute: () => workRoute,
   path: "/work/$projectId",
   validateSearch: (search: Record<string, unknown>): TasksSearch => ({
-    view: search.view === "table" ? "table" : undefined,
-    status: TASK_STATUSES.find((status) => status === search.status),
-    priority: PRIORITIES.find((priority) => priority === search.priority),
-    assignee: words(search.assignee),
-    text: words(search.text),
+    ...readFilter(search),
+    view: VIEWS.find((view) => view === search.view),
     sort: SORTS.some((sort) => search.sort === sort || search.sort === `-${sort}`) ? String(search.sort) : undefined,
+    saved: words(search.saved),
   }),
   component: lazyRouteComponent(() => import("./TasksPage"), "TasksPage"),
 });
@@ -75,10 +118,20 @@ export const listRoute = createRoute({
 export const paneRoute = createRoute({
   getParentRoute: () => listRoute,
   path: "$taskId",
+  validateSearch: (search: Record<string, unknown>): { tab?: PaneTab } => ({
+    tab: PANE_TABS.find((tab) => tab === search.tab),
+  }),
   component: lazyRouteComponent(() => import("./TaskPane"), "TaskPane"),
 });
 
-export const tasksRoute = listRoute.addChildren([paneRoute]);
+export const route = workRoute.addChildren([
+  projectsRoute,
+  historyRoute,
+  mineRoute,
+  findRoute,
+  trashRoute,
+  listRoute.addChildren([paneRoute]),
+]);
 
 export const nav: NavEntry = {
   to: "/work",
