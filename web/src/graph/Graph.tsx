@@ -19,6 +19,7 @@ import {
   GitFork,
   GitMerge,
   Globe,
+  ListTree,
   type LucideIcon,
   MessageSquareReply,
   Pencil,
@@ -42,6 +43,8 @@ export interface StepLight {
   status: StepStatus;
   port?: string | null;
   attempts: number;
+  /** Of a node in a cycle: which round it shows. */
+  round?: string;
 }
 
 interface GraphProps {
@@ -65,6 +68,7 @@ const ICONS: Record<string, LucideIcon> = {
   approval: UserCheck,
   respond: MessageSquareReply,
   workflow: Workflow,
+  foreach: ListTree,
   agent: Bot,
 };
 
@@ -99,7 +103,8 @@ const Step = memo(function Step({ data, selected }: NodeProps<StepNode>) {
 function statusLine(light: StepLight): string {
   const tries = light.attempts > 1 ? `, try ${light.attempts}` : "";
   const port = light.port && light.port !== "out" ? ` → ${light.port}` : "";
-  return `${wordOf(light.status)}${port}${tries}`;
+  const round = light.round ? `, ${light.round}` : "";
+  return `${wordOf(light.status)}${port}${tries}${round}`;
 }
 
 const NODE_TYPES = { step: Step };

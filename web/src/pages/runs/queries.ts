@@ -41,17 +41,10 @@ export function errorOf(error: unknown): { code: string; message: string } | und
   };
 }
 
-/** Starts a run like this one: same workflow, version, trigger and input. */
-export async function runAgain(id: string, version?: number): Promise<string> {
-  const run = await take(api.GET("/runs/{run_id}", { params: { path: { run_id: id } } }));
-  if (!run.workflow_name) throw new Error("The run belongs to no workflow, so it cannot be started again from here.");
-  const started = await take(
-    api.POST("/workflows/{name}/runs", {
-      params: { path: { name: run.workflow_name } },
-      body: { input: run.input, version: version ?? run.workflow_version, trigger: run.trigger },
-    }),
-  );
-  return started.run_id;
+/** Starts a run like one that has ended or is paused: same workflow, version, trigger and input. */
+export async function runAgain(id: string): Promise<string> {
+  const path = { run_id: id };
+  return (await take(api.POST("/runs/{run_id}/rerun", { params: { path }, body: {} }))).run_id;
 }
 
 export async function cancelRun(id: string, reason?: string) {
