@@ -3,8 +3,9 @@ import type { Page } from "playwright-core";
 import { beforeAll, expect, test } from "vitest";
 import { type Flows, MISSING, ROUNDS, seedFlows } from "./support/flows";
 import { settled } from "./support/pages";
-import { apply, came } from "./support/seed";
+import { apply, came, PATIENT, run } from "./support/seed";
 import { stage } from "./support/stage";
+import { until } from "./support/until";
 
 const on = stage("flows");
 let flows: Flows;
@@ -93,7 +94,7 @@ test("a paused run says why, and goes on", async () => {
   await settled(page);
   const banner = page.getByRole("region", { name: "What failed" });
   await banner
-    .getByText("Resume tries “look” again, with all its tries; the 1 step not reached yet follows.")
+    .getByText("Resume tries “look” again, with all its tries; the one step not reached yet follows.")
     .waitFor();
   await apply(on.server, MISSING);
   await banner.getByRole("button", { name: "Resume" }).click();
@@ -140,4 +141,74 @@ test("a run goes again from a step, and a version that differs is refused in wor
   await dialog.getByLabel("From").press("Enter");
   await dialog.getByRole("button", { name: "Start the new run" }).click();
   await page.locator(".run-facts").getByText("version 2").waitFor();
+});
+
+test("the list has no runs inside of runs unless one asks, and takes several statuses, a text and a trigger", async () => {
+  const page = await on.owner();
+  await page.goto("/runs");
+  await settled(page);
+  const grid = page.getByRole("grid", { name: "Runs" });
+  const links = (name: string) => grid.getByRole("link", { name, exact: true });
+  await links("check-invoices").first().waitFor();
+  expect(await links("check-invoice").count(), "runs of items").toBe(0);
+  await page.getByLabel("Runs inside of runs too").check();
+  await links("check-invoice").first().waitFor();
+  await page.getByLabel("Id, workflow or error").fill("off by one cent");
+  await until("those with the error", async () => (await links("check-invoice").count()) === 3);
+  expect(await grid.getByText("Succeeded").count()).toBe(0);
+  await page.getByLabel("Id, workflow or error").fill(flows.list);
+  await until("the run of that id", async () => (await grid.getByRole("link").count()) === 1);
+  await page.getByLabel("Id, workflow or error").fill("nothing is called that");
+  await page.getByText("No run fits these filters").waitFor();
+  await page.getByRole("button", { name: "Show all runs" }).click();
+  await links("check-invoice").first().waitFor();
+
+  // Two statuses are one list, the newest first.
+  await page.getByRole("button", { name: "Failed" }).click();
+  await page.getByRole("button", { name: "Succeeded" }).click();
+  await until(
+    "both",
+    async () => (await grid.getByText("Failed").count()) > 0 && (await grid.getByText("Succeeded").count()) > 0,
+  );
+  expect(new URL(page.url()).searchParams.get("status")).toBe("failed,succeeded");
+  await page.getByLabel("Since", { exact: true }).selectOption("1h");
+  await page.reload();
+  await settled(page);
+  await links("check-invoice").first().waitFor();
+  expect(await page.getByRole("button", { name: "Failed" }).getAttribute("aria-pressed")).toBe("true");
+});
+
+test("all that fit are counted, run again and cancelled, with how far it is", async () => {
+  await apply(on.server, PATIENT);
+  const count = 120;
+  await Promise.all(Array.from({ length: count }, () => run(on.server, PATIENT.name)));
+  const page = await on.owner();
+  await page.goto(`/runs?workflow=${PATIENT.name}`);
+  await settled(page);
+  const bulk = page.getByRole("region", { name: "What to do with the chosen runs" });
+  await page.getByRole("row").nth(1).getByRole("checkbox").click();
+  await page.keyboard.press("Shift+X");
+  await bulk.getByText(`${count} that fit`).waitFor();
+  expect(await bulk.getByRole("button", { name: /again/ }).isDisabled(), "none of them has ended").toBe(true);
+  await page.keyboard.press("c");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("heading", { name: `Cancel ${count} runs?` }).waitFor();
+  await dialog.getByLabel("Reason").fill("Not needed");
+  await dialog.getByRole("button", { name: "Cancel them" }).click();
+  await page.getByText(`${count} runs cancelled.`).waitFor({ timeout: 30_000 });
+  await bulk.waitFor({ state: "detached" });
+  await until("all of them have ended", async () => {
+    const path = `/runs?workflow=${PATIENT.name}&limit=200`;
+    const { items } = await on.server.api<{ items: { status: string }[] }>("GET", path);
+    return items.length === count && items.every((item) => item.status === "cancelled");
+  });
+
+  await page.getByRole("row").nth(1).getByRole("checkbox").click();
+  await bulk.getByRole("button", { name: "Run 1 again" }).click();
+  await dialog.getByLabel("On version").selectOption("latest");
+  await dialog.getByRole("button", { name: "Start new runs" }).click();
+  await page.getByText("1 run started again.").waitFor();
+  await page.getByRole("button", { name: "1 new run" }).waitFor();
+  await page.keyboard.press("n");
+  await page.getByRole("row").nth(1).getByText("Waiting").waitFor();
 });

@@ -14,6 +14,7 @@ export interface Place {
 export const PLACES: Place[] = [
   { name: "home", at: () => "/" },
   { name: "runs", at: () => "/runs" },
+  { name: "runs-filtered", at: () => "/runs?status=failed%2Cpaused&inside=true&since=1d" },
   { name: "run-waiting", at: ({ waiting }) => `/runs/${waiting}` },
   { name: "run-failed", at: ({ failed }) => `/runs/${failed}` },
   { name: "run-step", at: ({ opened }) => `/runs/${opened}?step=create` },
@@ -81,11 +82,12 @@ export const PLACES: Place[] = [
   { name: "keys", at: () => "/runs", do: (page) => page.keyboard.press("?") },
   { name: "menu", at: () => "/work", do: (page) => page.getByRole("button", { name: /^You:/ }).click() },
   { name: "chosen", at: () => "/runs", do: (page) => page.getByRole("row").nth(2).getByRole("checkbox").click() },
+  { name: "chosen-again", at: () => "/runs?status=failed", do: again },
   { name: "member-form", at: () => "/settings/members", do: (page) => press(page, "Add a member") },
   { name: "member-leaves", at: () => "/settings/members", do: (page) => press(page, "Remove ines@ledgerline.example") },
   { name: "key-form", at: () => "/settings/keys", do: (page) => press(page, "New key") },
   { name: "project-form", at: () => "/work", do: (page) => press(page, "New project") },
-  { name: "empty", at: () => "/runs?workflow=nobody" },
+  { name: "empty", at: () => "/runs?text=nothing-is-called-that" },
   { name: "missing", at: () => "/runs/00000000-0000-7000-8000-000000000000" },
   { name: "nowhere", at: () => "/nowhere" },
   { name: "sign-in", at: () => "/sign-in", open: true },
@@ -94,6 +96,11 @@ export const PLACES: Place[] = [
 ];
 
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
+
+async function again(page: Page) {
+  await page.getByRole("row").nth(1).getByRole("checkbox").click();
+  await page.getByRole("button", { name: "Run 1 again" }).click();
+}
 
 /** What a call of a tool was given and gave. */
 function unfold(page: Page) {

@@ -284,9 +284,8 @@ export function ResumeWords({ steps }: { steps: readonly Step[] }) {
         ? `Resume tries ${failed.map(({ node }) => `“${node}”`).join(", ")} again, with all its tries`
         : "Resume goes on where it stood"}
       {items > 0 && ` (of its parts only the ${items} that failed)`}
-      {open > 0 &&
-        `; the ${open} ${open === 1 ? "step" : "steps"} not reached yet ${open === 1 ? "follows" : "follow"}`}
-      . What is done stays done.
+      {open === 1 && "; the one step not reached yet follows"}
+      {open > 1 && `; the ${open} steps not reached yet follow`}. What is done stays done.
     </div>
   );
 }

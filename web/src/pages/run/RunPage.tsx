@@ -20,7 +20,7 @@ import { NARROW, useMedia, usePhone } from "@/ui/useMedia";
 import { Banners } from "./Banners";
 import { Inspector, RunDetails } from "./Inspector";
 import { useLights, useModel, useRun, useRunFile, useSteps } from "./queries";
-import { ResumeButton, RunAgain } from "./Rerun";
+import { RunAgain } from "./Rerun";
 import { RunEvents } from "./RunEvents";
 import { type RunSearch, type RunView, route } from "./route";
 import { Timeline } from "./Timeline";
@@ -224,7 +224,6 @@ function Actions({ run }: { run: Run }) {
   });
   return (
     <div className="bar">
-      <ResumeButton run={run} />
       {!FINAL.has(run.status) && may("runs:write") && (
         <button type="button" className="button small danger" onClick={() => setAsking(true)}>
           <Ban aria-hidden /> Cancel
