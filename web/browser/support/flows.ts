@@ -88,6 +88,24 @@ export const HALTS = {
   },
 };
 
+/** Starts by the clock, and by what happens to tasks. */
+export const CLOCK = {
+  name: "morning-round",
+  title: "Morning round",
+  description: "Looks at what is open, on working days and whenever a task is blocked.",
+  nodes: {
+    mornings: {
+      kind: "trigger.schedule@1",
+      with: { cron: "30 9 * * MON-FRI", timezone: "Europe/Berlin", missed: "skip" },
+    },
+    blocked: {
+      kind: "trigger.event@1",
+      with: { kinds: ["task.updated"], filter: "event.changes.status?.after == 'blocked'" },
+    },
+    look: { kind: "set@1", after: ["mornings", "blocked"], join: "any", with: { looked: true } },
+  },
+};
+
 export interface Flows {
   list: string;
   outer: string;
@@ -97,7 +115,7 @@ export interface Flows {
 
 /** One run of each. */
 export async function seedFlows(server: Server, count = 60): Promise<Flows> {
-  for (const file of [ITEM, LIST, OUTER, ROUNDS, HALTS]) await apply(server, file);
+  for (const file of [ITEM, LIST, OUTER, ROUNDS, HALTS, CLOCK]) await apply(server, file);
   const list = await run(server, LIST.name, { count });
   const outer = await run(server, OUTER.name);
   const rounds = await run(server, ROUNDS.name, { to: 5 });

@@ -13,6 +13,7 @@ import * as run from "./run/route";
 import * as runs from "./runs/route";
 import * as settings from "./settings/route";
 import * as signIn from "./sign-in/route";
+import * as triggers from "./triggers/route";
 import * as work from "./work/route";
 import * as workflow from "./workflow/route";
 import * as workflows from "./workflows/route";
@@ -28,6 +29,7 @@ export const framedRoutes = [
   approvals.route,
   workflows.route,
   workflow.route,
+  triggers.route,
   agents.listRoute,
   agents.newRoute,
   agents.route,
@@ -47,6 +49,7 @@ export const navEntries: NavEntry[] = [
   runs.nav,
   approvals.nav,
   workflows.nav,
+  triggers.nav,
   agents.nav,
   chat.nav,
   work.nav,

@@ -83,6 +83,8 @@ export class Applier {
       case "new-run":
         // Lists gather new runs themselves, see `useNews`; short lists such as the home page's are asked for again.
         this.#refresh(["home"]);
+        // It may be a trigger's, which then has another turn before it.
+        this.#refresh(keys.triggers());
         break;
       case "run":
         this.#refresh(["home"]);
