@@ -1,10 +1,14 @@
 // The list of pages that are looked at in every look and size. A new page is one line here.
 import type { Page } from "playwright-core";
+import { standInLetters } from "./letters";
 import type { Seeded } from "./seed";
+import type { Server } from "./server";
 
 export interface Place {
   name: string;
   at: (seeded: Seeded) => string;
+  /** What to do before one goes there. */
+  before?: (page: Page, server: Server) => Promise<unknown>;
   /** What to do there before it is looked at. */
   do?: (page: Page) => Promise<unknown>;
   /** It is for those who are not signed in. */
@@ -47,6 +51,13 @@ export const PLACES: Place[] = [
   { name: "history", at: () => "/work/history", do: (page) => page.getByRole("row").nth(1).click() },
   { name: "events", at: () => "/events" },
   { name: "event", at: () => "/events", do: (page) => page.getByRole("row").nth(1).click() },
+  { name: "events-oldest", at: () => "/events?oldest=true&kinds=task.*,project.*,patch_set.*" },
+  { name: "event-changed", at: () => "/events?kinds=task.created", do: (page) => page.getByRole("row").nth(1).click() },
+  { name: "events-none", at: () => "/events?from=2031-01-01T00:00:00Z" },
+  { name: "consumers", at: () => "/consumers", before: letters },
+  { name: "consumers-none", at: () => "/consumers" },
+  { name: "dead-letter", at: () => "/consumers", before: letters, do: (page) => page.getByRole("row").nth(1).click() },
+  { name: "dead-letters-all", at: () => "/consumers", before: letters, do: (page) => press(page, "Replay all") },
   { name: "operations", at: () => "/operations" },
   { name: "operation", at: () => "/operations/tasks.create" },
   { name: "models", at: () => "/models" },
@@ -99,6 +110,10 @@ export const PLACES: Place[] = [
   { name: "link-gone", at: () => "/#owner=used-long-ago", open: true },
 ];
 
+function letters(page: Page, server: Server) {
+  return standInLetters(server, page, 40);
+}
+
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
 
 async function again(page: Page) {
@@ -135,7 +150,8 @@ export async function settled(page: Page) {
   });
 }
 
-export async function visit(page: Page, place: Place, seeded: Seeded) {
+export async function visit(page: Page, place: Place, seeded: Seeded, server: Server) {
+  await place.before?.(page, server);
   await page.goto(place.at(seeded));
   await settled(page);
   if (place.do) {

@@ -4,6 +4,7 @@ import type { NavEntry } from "@/app/nav";
 import * as agents from "./agents/route";
 import * as approvals from "./approvals/route";
 import * as chat from "./chat/route";
+import * as consumers from "./consumers/route";
 import * as events from "./events/route";
 import * as home from "./home/route";
 import * as models from "./models/route";
@@ -39,6 +40,7 @@ export const framedRoutes = [
   work.historyRoute,
   work.tasksRoute,
   events.route,
+  consumers.route,
   settings.route,
   operations.route,
 ] as const;
@@ -55,6 +57,7 @@ export const navEntries: NavEntry[] = [
   work.nav,
   models.nav,
   events.nav,
+  consumers.nav,
   operations.nav,
   settings.nav,
 ];
