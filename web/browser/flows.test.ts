@@ -1,7 +1,7 @@
 // Runs in depth: lists, runs inside of runs, rounds of a cycle, resuming, and running again from a step or on another version.
 import type { Page } from "playwright-core";
 import { beforeAll, expect, test } from "vitest";
-import { type Flows, MISSING, ROUNDS, seedFlows } from "./support/flows";
+import { CLOCK, type Flows, ITEM, MISSING, ROUNDS, seedFlows } from "./support/flows";
 import { settled } from "./support/pages";
 import { apply, came, PATIENT, run } from "./support/seed";
 import { stage } from "./support/stage";
@@ -211,4 +211,26 @@ test("all that fit are counted, run again and cancelled, with how far it is", as
   await page.getByRole("button", { name: "1 new run" }).waitFor();
   await page.keyboard.press("n");
   await page.getByRole("row").nth(1).getByText("Waiting").waitFor();
+});
+
+test("home tells what failed in the last day and what comes next, one click away", async () => {
+  await apply(on.server, CLOCK);
+  const page = await on.owner();
+  await page.goto("/");
+  await settled(page);
+  // Runs inside of runs are their callers' business.
+  await page.getByRole("region", { name: "Failed in the last day" }).getByText("Nothing failed").waitFor();
+  await came(on.server, await run(on.server, ITEM.name, { n: 1, fails: true }), "failed");
+  const failed = page.getByRole("region", { name: "Failed in the last day" });
+  await failed.getByText("Invoice 1 is off by one cent.").waitFor();
+  const next = page.getByRole("region", { name: "Next by the clock" });
+  await next.getByText("On working days at 09:30").waitFor();
+  await page.keyboard.press("f");
+  await page.waitForURL("**/runs?*");
+  await page.getByRole("grid", { name: "Runs" }).getByRole("link", { name: ITEM.name }).click();
+  await page.getByRole("region", { name: "What failed" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("next turns");
+  await page.keyboard.press("Enter");
+  await page.getByRole("row", { name: /On working days/ }).waitFor();
 });

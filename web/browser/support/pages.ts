@@ -17,6 +17,7 @@ export interface Place {
 
 export const PLACES: Place[] = [
   { name: "home", at: () => "/" },
+  { name: "home-letters", at: () => "/", before: letters },
   { name: "runs", at: () => "/runs" },
   { name: "runs-filtered", at: () => "/runs?status=failed%2Cpaused&inside=true&since=1d" },
   { name: "run-waiting", at: ({ waiting }) => `/runs/${waiting}` },
