@@ -45,10 +45,11 @@ test("several runs are cancelled, and started again", async () => {
   await region(page).getByText("4 chosen").waitFor();
   // The news of what was done must not lie over the buttons for the next thing.
   await region(page).getByRole("button", { name: "Run 3 again" }).click({ timeout: 3_000 });
+  await page.getByRole("dialog").getByRole("button", { name: "Start new runs" }).click();
   await page.getByText("3 runs started again.").waitFor();
   await page.getByRole("button", { name: "3 new runs" }).click();
   await until("four are waiting", async () => (await rows.locator(".status", { hasText: "Waiting" }).count()) === 4);
-  await page.getByLabel("Status", { exact: true }).selectOption("cancelled");
+  await page.getByRole("button", { name: "Cancelled" }).click();
   await until("the filter shows three", async () => (await rows.count()) === 1 + 3);
   await rows.nth(1).getByRole("link").click();
   await page.getByRole("button", { name: "Run again" }).click();

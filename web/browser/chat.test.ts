@@ -221,6 +221,7 @@ test("a run goes again from its agent, and what the calls took is shown", async 
   await inspector.getByRole("button", { name: /^Turn 1/ }).waitFor();
   await inspector.getByRole("link", { name: "scribe" }).waitFor();
   await page.getByRole("button", { name: "Re-run from here" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Start the new run" }).click();
   await page.waitForURL((url) => /\/runs\//.test(url.pathname) && !url.pathname.endsWith(first));
   const again = new URL(page.url()).pathname.split("/").at(-1) ?? "";
   await came(on.server, again, "succeeded");

@@ -64,7 +64,7 @@ test.each(PLACES)("$name", async (place) => {
   if (place.open || place.name === "missing") on.allow(/status of (401|404|410)/);
   const page = await (place.open ? on.stranger() : on.owner());
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
-  await visit(page, place, seeded);
+  await visit(page, place, seeded, on.server);
   const light = await faults(page);
   await picture(page, `${place.name}-light`);
   await page.emulateMedia({ colorScheme: "dark" });
@@ -103,7 +103,7 @@ function outside(page: Page): Promise<string[]> {
 test("moves nothing for those who ask for no motion", async () => {
   const page = await on.owner();
   await page.emulateMedia({ reducedMotion: "reduce" });
-  await visit(page, { name: "run", at: ({ waiting }) => `/runs/${waiting}` }, seeded);
+  await visit(page, { name: "run", at: ({ waiting }) => `/runs/${waiting}` }, seeded, on.server);
   await page.keyboard.press("?");
   const moving = await page.evaluate(() =>
     document.getAnimations().map((animation) => (animation.effect as KeyframeEffect | null)?.target?.className),

@@ -270,6 +270,13 @@ describe("steps inside of a step", () => {
       unfolded(rows, new Set(folded)).map(({ bar, inside }) => `${bar.step.node}${bar.step.path}${inside ? "+" : ""}`);
     expect(order([])).toEqual(["a", "agent+", "agentt1", "agentt2", "z"]);
     expect(order(["agent"])).toEqual(["a", "agent+", "z"]);
+
+    // A long list stands folded until it is opened, and never whole.
+    const items = Array.from({ length: 150 }, (_, index) => step("each", { path: `i${index}`, started_at }));
+    const long = bars([step("each", { started_at }), ...items], started_at, "2026-01-01T00:01:00Z");
+    expect(unfolded(long, new Set())).toHaveLength(1);
+    const opened = unfolded(long, new Set(["each"]));
+    expect([opened.length, opened.at(-1)?.bar.step.path, opened.at(-1)?.more]).toEqual([101, "i99", 50]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { describe, expect, it } from "vitest";
 import { keys } from "@/api/cache";
-import { markSteps, replaceRun } from "@/api/live/apply";
+import { markSteps, renewRuns, replaceRun } from "@/api/live/apply";
 import { effectsOf } from "@/api/live/effects";
 import {
   cachedTask,
@@ -98,6 +98,18 @@ it("replaces a run only where it is", () => {
   const after = replaceRun(pages, "b", (each) => ({ ...each, status: "failed" }));
   expect(after.pages[0]?.items.map((each) => each.status)).toEqual(["running", "failed"]);
   expect(replaceRun(pages, "z", (each) => each)).toBe(pages);
+  const renewed = renewRuns(
+    pages,
+    new Map([
+      ["b", run("b", { status: "paused" })],
+      ["new", run("new")],
+    ]),
+  );
+  expect(renewed.pages.flatMap((page) => page.items.map(({ id }) => id))).toEqual(
+    pages.pages.flatMap((page) => page.items.map(({ id }) => id)),
+  );
+  expect(renewed.pages.flatMap((page) => page.items).find(({ id }) => id === "b")?.status).toBe("paused");
+  expect(renewRuns(pages, new Map([["z", run("z")]]))).toBe(pages);
 });
 
 describe("cached tasks", () => {

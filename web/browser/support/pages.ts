@@ -1,10 +1,14 @@
 // The list of pages that are looked at in every look and size. A new page is one line here.
 import type { Page } from "playwright-core";
+import { standInLetters } from "./letters";
 import type { Seeded } from "./seed";
+import type { Server } from "./server";
 
 export interface Place {
   name: string;
   at: (seeded: Seeded) => string;
+  /** What to do before one goes there. */
+  before?: (page: Page, server: Server) => Promise<unknown>;
   /** What to do there before it is looked at. */
   do?: (page: Page) => Promise<unknown>;
   /** It is for those who are not signed in. */
@@ -13,11 +17,22 @@ export interface Place {
 
 export const PLACES: Place[] = [
   { name: "home", at: () => "/" },
+  { name: "home-letters", at: () => "/", before: letters },
   { name: "runs", at: () => "/runs" },
+  { name: "runs-filtered", at: () => "/runs?status=failed%2Cpaused&inside=true&since=1d" },
   { name: "run-waiting", at: ({ waiting }) => `/runs/${waiting}` },
   { name: "run-failed", at: ({ failed }) => `/runs/${failed}` },
   { name: "run-step", at: ({ opened }) => `/runs/${opened}?step=create` },
   { name: "run-events", at: ({ opened }) => `/runs/${opened}?view=events` },
+  { name: "run-list", at: ({ flows }) => `/runs/${flows.list}?step=each` },
+  { name: "run-item", at: ({ flows }) => `/runs/${flows.list}?step=each&path=i7` },
+  { name: "run-rounds", at: ({ flows }) => `/runs/${flows.rounds}?step=count&path=%222%22` },
+  { name: "run-paused", at: ({ flows }) => `/runs/${flows.paused}` },
+  {
+    name: "run-again",
+    at: ({ flows }) => `/runs/${flows.paused}`,
+    do: (page) => press(page, "From a step, or on another version"),
+  },
   { name: "approvals", at: () => "/approvals" },
   { name: "approval", at: ({ approval }) => `/approvals/${approval}` },
   { name: "workflows", at: () => "/workflows" },
@@ -26,6 +41,10 @@ export const PLACES: Place[] = [
   { name: "workflow-file", at: () => "/workflows/weekly-report?view=file" },
   { name: "workflow-versions", at: () => "/workflows/issue-triage?view=versions" },
   { name: "workflow-hooks", at: () => "/workflows/issue-triage?view=hooks" },
+  { name: "workflow-triggers", at: () => "/workflows/morning-round?view=triggers" },
+  { name: "triggers", at: () => "/triggers" },
+  { name: "trigger", at: () => "/triggers", do: (page) => page.getByRole("row", { name: /On working days/ }).click() },
+  { name: "triggers-none", at: () => "/triggers?text=nothing-is-called-that" },
   { name: "projects", at: () => "/work" },
   { name: "tasks-tree", at: ({ project }) => `/work/${project}?view=tree` },
   { name: "tasks-table", at: () => "/work/all?view=table" },
@@ -58,6 +77,13 @@ export const PLACES: Place[] = [
   { name: "history", at: () => "/work/history", do: (page) => page.getByRole("row").nth(1).click() },
   { name: "events", at: () => "/events" },
   { name: "event", at: () => "/events", do: (page) => page.getByRole("row").nth(1).click() },
+  { name: "events-oldest", at: () => "/events?oldest=true&kinds=task.*,project.*,patch_set.*" },
+  { name: "event-changed", at: () => "/events?kinds=task.created", do: (page) => page.getByRole("row").nth(1).click() },
+  { name: "events-none", at: () => "/events?from=2031-01-01T00:00:00Z" },
+  { name: "consumers", at: () => "/consumers", before: letters },
+  { name: "consumers-none", at: () => "/consumers" },
+  { name: "dead-letter", at: () => "/consumers", before: letters, do: (page) => page.getByRole("row").nth(1).click() },
+  { name: "dead-letters-all", at: () => "/consumers", before: letters, do: (page) => press(page, "Replay all") },
   { name: "operations", at: () => "/operations" },
   { name: "operation", at: () => "/operations/tasks.create" },
   { name: "models", at: () => "/models" },
@@ -97,17 +123,22 @@ export const PLACES: Place[] = [
   { name: "keys", at: () => "/runs", do: (page) => page.keyboard.press("?") },
   { name: "menu", at: () => "/work", do: (page) => page.getByRole("button", { name: /^You:/ }).click() },
   { name: "chosen", at: () => "/runs", do: (page) => page.getByRole("row").nth(2).getByRole("checkbox").click() },
+  { name: "chosen-again", at: () => "/runs?status=failed", do: again },
   { name: "member-form", at: () => "/settings/members", do: (page) => press(page, "Add a member") },
   { name: "member-leaves", at: () => "/settings/members", do: (page) => press(page, "Remove ines@ledgerline.example") },
   { name: "key-form", at: () => "/settings/keys", do: (page) => press(page, "New key") },
   { name: "project-form", at: () => "/work", do: (page) => press(page, "New project") },
-  { name: "empty", at: () => "/runs?status=paused" },
+  { name: "empty", at: () => "/runs?text=nothing-is-called-that" },
   { name: "missing", at: () => "/runs/00000000-0000-7000-8000-000000000000" },
   { name: "nowhere", at: () => "/nowhere" },
   { name: "sign-in", at: () => "/sign-in", open: true },
   { name: "welcome", at: ({ link }) => link, open: true },
   { name: "link-gone", at: () => "/#owner=used-long-ago", open: true },
 ];
+
+function letters(page: Page, server: Server) {
+  return standInLetters(server, page, 40);
+}
 
 const press = (page: Page, name: string) => page.getByRole("button", { name }).click();
 
@@ -127,6 +158,11 @@ async function findInPalette(page: Page) {
 
 function openRule(page: Page) {
   return page.getByRole("button", { name: /^How it comes again/ }).click();
+}
+
+async function again(page: Page) {
+  await page.getByRole("row").nth(1).getByRole("checkbox").click();
+  await page.getByRole("button", { name: "Run 1 again" }).click();
 }
 
 /** What a call of a tool was given and gave. */
@@ -166,7 +202,8 @@ export async function settled(page: Page) {
   });
 }
 
-export async function visit(page: Page, place: Place, seeded: Seeded) {
+export async function visit(page: Page, place: Place, seeded: Seeded, server: Server) {
+  await place.before?.(page, server);
   await page.goto(place.at(seeded));
   await settled(page);
   if (place.do) {

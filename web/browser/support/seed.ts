@@ -1,5 +1,6 @@
 // A workspace as a small team would have it: projects, tasks, people, workflows, runs of every kind.
 import { seedChats } from "./chat";
+import { type Flows, seedFlows } from "./flows";
 import type { Model } from "./model";
 import type { Server } from "./server";
 import { applyTriage, deliver } from "./triage";
@@ -20,6 +21,8 @@ interface Seeded {
   provider: string;
   /** A run with an agent in it. */
   summed: string;
+  /** Runs with lists, rounds and runs inside, and one that is paused. */
+  flows: Flows;
 }
 
 export type { Seeded };
@@ -262,6 +265,7 @@ export async function seed(server: Server, model: Model): Promise<Seeded> {
   await apply(server, SUMMARY);
   const summed = await run(server, SUMMARY.name);
   await came(server, summed, "succeeded");
+  const flows = await seedFlows(server);
   const { items } = await server.api<{ items: Row[] }>("GET", `/approvals?run_id=${waiting}`);
   const { url: link } = JSON.parse(server.command("admin", "owner-link", "--json")) as { url: string };
   const address = link.replace(/^https?:\/\/[^/]+/, "");
@@ -274,6 +278,7 @@ export async function seed(server: Server, model: Model): Promise<Seeded> {
     approval: items[0]?.id ?? "",
     link: address,
     summed,
+    flows,
     ...talks,
   };
 }

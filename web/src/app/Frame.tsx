@@ -85,6 +85,8 @@ function Framed() {
 }
 
 const IDLE_AFTER_MS = 2_000;
+/** Between the code of one page and the next, so that what is done here meanwhile does not wait. */
+const BETWEEN_MS = 150;
 
 /** Fetches the other pages' code once there is nothing better to do: going there is instant then. */
 function usePreload() {
@@ -92,10 +94,20 @@ function usePreload() {
   const entries = useEntries();
   const places = entries.map((entry) => entry.to).join(" ");
   useEffect(() => {
-    const timer = setTimeout(() => {
-      for (const to of places.split(" ")) void router.preloadRoute({ to }).catch(() => {});
-    }, IDLE_AFTER_MS);
-    return () => clearTimeout(timer);
+    const left = places.split(" ");
+    let timer: ReturnType<typeof setTimeout>;
+    // One page at a time: all at once would hold up the page that somebody reads.
+    const next = async () => {
+      const to = left.shift();
+      if (to === undefined) return;
+      await router.preloadRoute({ to }).catch(() => {});
+      timer = setTimeout(() => void next(), BETWEEN_MS);
+    };
+    timer = setTimeout(() => void next(), IDLE_AFTER_MS);
+    return () => {
+      left.length = 0;
+      clearTimeout(timer);
+    };
   }, [router, places]);
 }
 

@@ -7,7 +7,10 @@ import {
   Braces,
   CalendarCheck,
   FileSearch,
+  CalendarClock,
+  CircleX,
   FolderKanban,
+  Inbox,
   Keyboard,
   MessageSquarePlus,
   MessagesSquare,
@@ -74,6 +77,7 @@ export default function Palette({ onClose, onKeys }: { onClose: () => void; onKe
         <Command.List>
           <Command.Empty>Nothing is called that. An id of a run or task works too.</Command.Empty>
           <Places onClose={onClose} />
+          <Views onClose={onClose} />
           <Things onClose={onClose} text={text} />
           <Agents onClose={onClose} />
           <Deeds onClose={onClose} onKeys={onKeys} />
@@ -120,6 +124,47 @@ function Places({ onClose }: { onClose: () => void }) {
           {entry.key && <Keys keys={`g ${entry.key}`} />}
         </Entry>
       ))}
+    </Command.Group>
+  );
+}
+
+/** Views of pages that one looks for by what they show. */
+function Views({ onClose }: { onClose: () => void }) {
+  const navigate = useNavigate();
+  const may = useMay();
+  const then = (go: () => Promise<void>) => () => {
+    onClose();
+    void go();
+  };
+  return (
+    <Command.Group heading="Look at">
+      {may("runs:read") && (
+        <Entry
+          value="what failed failed and paused runs of the last day"
+          icon={<CircleX aria-hidden />}
+          onSelect={then(() => navigate({ to: "/runs", search: { status: "paused,failed", since: "1d" } }))}
+        >
+          What failed in the last day
+        </Entry>
+      )}
+      {may("workflows:read") && (
+        <Entry
+          value="schedules next turns cron"
+          icon={<CalendarClock aria-hidden />}
+          onSelect={then(() => navigate({ to: "/triggers", search: { kind: "schedule" } }))}
+        >
+          Schedules and their next turns
+        </Entry>
+      )}
+      {may("events:manage") && (
+        <Entry
+          value="dead letters replay given up"
+          icon={<Inbox aria-hidden />}
+          onSelect={then(() => navigate({ to: "/consumers" }))}
+        >
+          Dead letters
+        </Entry>
+      )}
     </Command.Group>
   );
 }

@@ -3,7 +3,6 @@ import {
   Background,
   Controls,
   type Edge,
-  Handle,
   MiniMap,
   type Node,
   type NodeProps,
@@ -19,6 +18,7 @@ import {
   GitFork,
   GitMerge,
   Globe,
+  ListTree,
   type LucideIcon,
   MessageSquareReply,
   Pencil,
@@ -27,7 +27,7 @@ import {
   Workflow,
   Zap,
 } from "lucide-react";
-import { memo, useEffect, useMemo, useRef } from "react";
+import { memo, useEffect, useMemo, useRef, useState } from "react";
 import type { StepStatus } from "@/api/types";
 import { isDark, useTheme } from "@/app/theme";
 import { type GraphModel, kindWord } from "@/lib/graph-model";
@@ -42,6 +42,8 @@ export interface StepLight {
   status: StepStatus;
   port?: string | null;
   attempts: number;
+  /** Of a node in a cycle: which round it shows. */
+  round?: string;
 }
 
 interface GraphProps {
@@ -65,6 +67,7 @@ const ICONS: Record<string, LucideIcon> = {
   approval: UserCheck,
   respond: MessageSquareReply,
   workflow: Workflow,
+  foreach: ListTree,
   agent: Bot,
 };
 
@@ -80,7 +83,6 @@ const Step = memo(function Step({ data, selected }: NodeProps<StepNode>) {
     <div
       className={`step${light ? ` tone-edge-${toneOf(light.status)} is-${light.status}` : ""}${selected ? " selected" : ""}`}
     >
-      <Handle type="target" position={Position.Left} isConnectable={false} />
       {!far && <Icon className="step-kind" aria-hidden />}
       {!far && (
         <div className="grow">
@@ -91,7 +93,6 @@ const Step = memo(function Step({ data, selected }: NodeProps<StepNode>) {
         </div>
       )}
       {!far && light && light.status !== "pending" && <StatusIcon status={light.status} />}
-      <Handle type="source" position={Position.Right} isConnectable={false} />
     </div>
   );
 });
@@ -99,10 +100,17 @@ const Step = memo(function Step({ data, selected }: NodeProps<StepNode>) {
 function statusLine(light: StepLight): string {
   const tries = light.attempts > 1 ? `, try ${light.attempts}` : "";
   const port = light.port && light.port !== "out" ? ` → ${light.port}` : "";
-  return `${wordOf(light.status)}${port}${tries}`;
+  const round = light.round ? `, ${light.round}` : "";
+  return `${wordOf(light.status)}${port}${tries}${round}`;
 }
 
 const NODE_TYPES = { step: Step };
+const SIZE = { width: NODE_WIDTH, height: NODE_HEIGHT };
+/** Where edges end. Said here, as is the size, so that nothing has to be measured when hundreds of nodes come into sight. */
+const HANDLES = [
+  { type: "target" as const, position: Position.Left, x: 0, y: NODE_HEIGHT / 2, width: 1, height: 1 },
+  { type: "source" as const, position: Position.Right, x: NODE_WIDTH - 1, y: NODE_HEIGHT / 2, width: 1, height: 1 },
+];
 /** Above this many nodes only those in sight are drawn, and a map helps to find one's way. */
 const LARGE = 60;
 
@@ -124,8 +132,9 @@ function Drawn({ model, lights, chosen, onChoose }: GraphProps) {
             id: node.id,
             type: "step",
             position: places[node.id] ?? { x: 0, y: 0 },
-            width: NODE_WIDTH,
-            height: NODE_HEIGHT,
+            ...SIZE,
+            measured: SIZE,
+            handles: HANDLES,
             data: { label: node.id, kind: node.kind, note: node.note },
             ariaLabel: `${node.id}, ${kindWord(node.kind)}`,
           }))
@@ -135,6 +144,7 @@ function Drawn({ model, lights, chosen, onChoose }: GraphProps) {
   const nodes = useLit(base, lights, chosen);
   const edges = useMemo(() => edgesOf(model, lights), [model, lights]);
   const large = model.nodes.length > LARGE;
+  const later = useLater(places !== undefined);
   const box = useRef<HTMLDivElement>(null);
   const whole = !large && places !== undefined && fitsWhole(places, box.current?.clientWidth);
   if (!places) return <div ref={box} className="graph" role="status" aria-label="Laying out the graph" />;
@@ -161,13 +171,37 @@ function Drawn({ model, lights, chosen, onChoose }: GraphProps) {
         proOptions={{ hideAttribution: true }}
       >
         <Background gap={20} size={1} color="var(--line-strong)" />
-        <Controls showInteractive={false} position="bottom-left" />
-        {large && <MiniMap pannable zoomable position="bottom-right" ariaLabel="Map of the graph" />}
+        <Controls
+          showInteractive={false}
+          position="bottom-left"
+          fitViewOptions={large ? { padding: 0.02, duration: isCalm() ? 0 : FIT_MS } : undefined}
+        />
+        {large && later && <MiniMap pannable zoomable position="bottom-right" ariaLabel="Map of the graph" />}
         <FollowChosen id={chosen} />
       </ReactFlow>
     </div>
   );
 }
+
+/** A large graph is drawn as it comes into sight, a part in each frame, instead of all in one. */
+const FIT_MS = 140;
+
+function isCalm(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/** True a moment after `ready`: for what may come after the first picture. */
+function useLater(ready: boolean): boolean {
+  const [later, setLater] = useState(false);
+  useEffect(() => {
+    if (!ready) return;
+    const timer = setTimeout(() => setLater(true), LATER_MS);
+    return () => clearTimeout(timer);
+  }, [ready]);
+  return later;
+}
+
+const LATER_MS = 60;
 
 const START_ZOOM = 0.7;
 /** Smaller than this, nobody reads it. */
@@ -254,10 +288,9 @@ function FollowChosen({ id }: { id: string | undefined }) {
     const box = document.querySelector(".graph")?.getBoundingClientRect();
     if (!box || (left > 0 && top > 0 && left + NODE_WIDTH * zoom < box.width && top + NODE_HEIGHT * zoom < box.height))
       return;
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     void flow.setCenter(node.position.x + NODE_WIDTH / 2, node.position.y + NODE_HEIGHT / 2, {
       zoom: Math.max(zoom, 0.6),
-      duration: calm ? 0 : 150,
+      duration: isCalm() ? 0 : 150,
     });
   }, [flow, id]);
   return null;

@@ -1,5 +1,5 @@
-// What an agent did inside of its step: its beginning (`open`), turns (`t1`), calls of tools (`t1.c0`), questions
-// (`t1.c0.ask`) and its end (`close`).
+// What happened inside of a step. Of an agent: its beginning (`open`), turns (`t1`), calls of tools (`t1.c0`), questions
+// (`t1.c0.ask`) and its end (`close`). Of a list that is worked through: its items (`i0`). Of another workflow: its `run`.
 import type { Step } from "@/api/types";
 
 export type ChildStep = Step;
@@ -10,10 +10,23 @@ export function callOf(step: Step): { operation: string; input?: unknown } | und
   return typeof call?.operation === "string" ? { operation: call.operation, input: call.input } : undefined;
 }
 
-const CHILD = /(?:^|[./])(?:t\d+(?:[./]|$)|(?:open|close)$)/;
+const CHILD = /(?:^|[./])(?:[ti]\d+(?:[./]|$)|(?:open|close|run)$)/;
 
 export function isChild(step: Pick<Step, "path">): boolean {
   return CHILD.test(step.path);
+}
+
+/** The run that a child is; its id once it has begun. */
+export function childRunOf(step: Step): { workflow: string; id?: string; input?: unknown } | undefined {
+  const { workflow, run_id, input } = (step.call ?? {}) as Record<string, unknown>;
+  if (typeof workflow !== "string") return undefined;
+  return { workflow, id: typeof run_id === "string" ? run_id : undefined, input };
+}
+
+/** The place in its list of the item that a path such as `i3` or `2/i3` belongs to, from 0. */
+export function itemOf(path: string): number | undefined {
+  const found = /(?:^|[./])i(\d+)(?:[./]|$)/.exec(path)?.[1];
+  return found === undefined ? undefined : Number(found);
 }
 
 /** The number of the turn that a path such as `t2` or `t2.c0` belongs to. */
@@ -34,6 +47,9 @@ export function childWord(step: ChildStep): string {
   if (step.path.endsWith(".ask")) return "Asks a person";
   const edge = /(open|close)$/.exec(step.path)?.[1];
   if (edge) return edge === "open" ? "Begins" : "Ends";
+  const item = itemOf(step.path);
+  if (item !== undefined) return `Item ${item}`;
+  if (step.path.endsWith("run")) return childRunOf(step)?.workflow ?? "Run";
   if (call) return callOf(step)?.operation ?? `Call ${Number(call[1]) + 1}`;
   return `Turn ${turnOf(step.path) ?? ""}`.trim();
 }

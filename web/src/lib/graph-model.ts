@@ -102,3 +102,19 @@ export function failedExpression(file: unknown, error: unknown): { pointer: stri
   const text = pointer && writtenAt(file, pointer);
   return pointer && typeof text === "string" ? { pointer, text } : undefined;
 }
+
+/** A node and everything that comes behind it. */
+export function behind({ edges }: GraphModel, start: string): ReadonlySet<string> {
+  const after = new Map<string, string[]>();
+  for (const { from, to } of edges) after.set(from, [...(after.get(from) ?? []), to]);
+  const found = new Set([start]);
+  const next = [start];
+  for (let node = next.pop(); node !== undefined; node = next.pop()) {
+    for (const to of after.get(node) ?? []) {
+      if (found.has(to)) continue;
+      found.add(to);
+      next.push(to);
+    }
+  }
+  return found;
+}

@@ -42,23 +42,43 @@ export interface TimelineLine {
   bar: Bar;
   /** Something stands inside of it. */
   inside: boolean;
+  open: boolean;
+  /** So many more inside of it are not shown. */
+  more?: number;
 }
 
-/** What an agent did stands behind its step, in the order of its turns, unless it is folded. */
-export function unfolded(rows: readonly Bar[], folded: ReadonlySet<string>): TimelineLine[] {
+/** With more inside of it than this, a step is folded until it is opened. */
+const FEW = 20;
+/** The most that are shown inside of a step: the inspector pages through all of them. */
+const MOST_INSIDE = 100;
+
+/**
+ * What happened inside of a step stands behind it, unless it is folded. `flipped` names the steps that somebody opened or
+ * folded by hand.
+ */
+export function unfolded(rows: readonly Bar[], flipped: ReadonlySet<string>): TimelineLine[] {
   const children = new Map<string, Bar[]>();
   const heads: Bar[] = [];
   for (const row of rows) {
     const { node } = row.step;
-    if (isChild(row.step)) children.set(node, [...(children.get(node) ?? []), row]);
-    else heads.push(row);
+    if (!isChild(row.step)) heads.push(row);
+    else {
+      const own = children.get(node);
+      if (own) own.push(row);
+      else children.set(node, [row]);
+    }
   }
-  // In a loop they stand behind the last iteration.
+  // In a cycle they stand behind the last round.
   const last = new Map(heads.map((bar) => [bar.step.node, bar]));
   return heads.flatMap((bar) => {
     const { node } = bar.step;
     const own = last.get(node) === bar ? (children.get(node) ?? []) : [];
-    const shown = folded.has(node) ? [] : own.toSorted((a, b) => byPath(a.step, b.step));
-    return [{ bar, inside: own.length > 0 }, ...shown.map((child) => ({ bar: child, inside: false }))];
+    const open = own.length <= FEW !== flipped.has(node);
+    const shown = open ? own.toSorted((a, b) => byPath(a.step, b.step)).slice(0, MOST_INSIDE) : [];
+    const lines: TimelineLine[] = [{ bar, inside: own.length > 0, open }];
+    for (const child of shown) lines.push({ bar: child, inside: false, open: false });
+    const end = lines.at(-1);
+    if (end && open && own.length > shown.length) end.more = own.length - shown.length;
+    return lines;
   });
 }

@@ -4,6 +4,7 @@ import type { NavEntry } from "@/app/nav";
 import * as agents from "./agents/route";
 import * as approvals from "./approvals/route";
 import * as chat from "./chat/route";
+import * as consumers from "./consumers/route";
 import * as events from "./events/route";
 import * as home from "./home/route";
 import * as imports from "./import/route";
@@ -14,6 +15,7 @@ import * as run from "./run/route";
 import * as runs from "./runs/route";
 import * as settings from "./settings/route";
 import * as signIn from "./sign-in/route";
+import * as triggers from "./triggers/route";
 import * as work from "./work/route";
 import * as workflow from "./workflow/route";
 import * as workflows from "./workflows/route";
@@ -29,6 +31,7 @@ export const framedRoutes = [
   approvals.route,
   workflows.route,
   workflow.route,
+  triggers.route,
   agents.listRoute,
   agents.newRoute,
   agents.route,
@@ -37,6 +40,7 @@ export const framedRoutes = [
   imports.route,
   work.route,
   events.route,
+  consumers.route,
   settings.route,
   operations.route,
 ] as const;
@@ -47,11 +51,13 @@ export const navEntries: NavEntry[] = [
   runs.nav,
   approvals.nav,
   workflows.nav,
+  triggers.nav,
   agents.nav,
   chat.nav,
   work.nav,
   models.nav,
   events.nav,
+  consumers.nav,
   operations.nav,
   settings.nav,
 ];

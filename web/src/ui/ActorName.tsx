@@ -10,7 +10,8 @@ import { shortId } from "./parts";
 const KINDS: Record<string, string> = { user: "Member", key: "Key", agent: "Agent", bot: "Bot" };
 const MOST_NAMES = 200;
 
-function useNames() {
+/** Members by their id. */
+export function useNames() {
   const may = useMay();
   return useQuery({
     queryKey: [...keys.members, "names"],

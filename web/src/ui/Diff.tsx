@@ -145,13 +145,23 @@ function Lines({ before, after }: { before: string; after: string }) {
 }
 
 /** The changed fields that an event carries. */
-export function EventChanges({ changes }: { changes: Record<string, { before?: unknown; after?: unknown }> }) {
+interface EventChangesProps {
+  changes: Record<string, { before?: unknown; after?: unknown }>;
+  /** Nothing was there before, so only what came is shown. */
+  created?: boolean;
+}
+
+export function EventChanges({ changes, created }: EventChangesProps) {
   const fields = fieldChanges(changes);
   if (fields.length === 0) return null;
   return (
     <section className="diff-row">
       {fields.map((change) => (
-        <FieldBox key={change.field} change={change} />
+        <FieldBox
+          key={change.field}
+          change={change}
+          created={created && (change.before === null || change.before === undefined)}
+        />
       ))}
     </section>
   );

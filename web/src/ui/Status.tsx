@@ -38,6 +38,7 @@ const LOOKS: Record<string, Look> = {
   cancelled: { icon: Ban, tone: "idle", word: "Cancelled" },
   skipped: { icon: CircleSlash, tone: "idle", word: "Skipped" },
   stopped: { icon: Ban, tone: "idle", word: "Stopped" },
+  idle: { icon: CircleDashed, tone: "idle", word: "Idle" },
   // tasks and projects
   todo: { icon: Circle, tone: "idle", word: "To do" },
   in_progress: { icon: CircleDot, tone: "busy", word: "In progress" },

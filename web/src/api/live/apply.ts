@@ -8,8 +8,10 @@ import type { Effect, StepMark } from "./effects";
 
 /** Lists are asked for again at most this often, however much happens. */
 const REFRESH_EVERY_MS = 2_000;
-/** Runs that are asked for one by one; above that the list is asked for again. */
+/** Runs that are asked for one by one; above that the newest are asked for together. */
 const MAX_SINGLE_RUNS = 8;
+/** The largest page of runs that the API gives. */
+const MOST_AT_ONCE = 200;
 
 /** Tasks whose dependencies are asked for one by one; above that trees and lists are asked for again. */
 const MAX_SINGLE_TASKS = 8;
@@ -46,6 +48,13 @@ export function replaceRun(pages: RunPages, id: string, change: (run: Run) => Ru
   return { ...pages, pages: mapped };
 }
 
+/** Puts the newest state of runs where they stand, and adds none. */
+export function renewRuns(pages: RunPages, found: ReadonlyMap<string, Run>): RunPages {
+  if (!pages.pages.some((page) => page.items.some((run) => found.has(run.id)))) return pages;
+  const mapped = pages.pages.map((page) => ({ ...page, items: page.items.map((run) => found.get(run.id) ?? run) }));
+  return { ...pages, pages: mapped };
+}
+
 export class Applier {
   readonly #client: QueryClient;
   readonly #waiting = new Map<string, QueryKey>();
@@ -79,6 +88,8 @@ export class Applier {
       case "new-run":
         // Lists gather new runs themselves, see `useNews`; short lists such as the home page's are asked for again.
         this.#refresh(["home"]);
+        // It may be a trigger's, which then has another turn before it.
+        this.#refresh(keys.triggers());
         break;
       case "run":
         this.#refresh(["home"]);
@@ -174,8 +185,24 @@ export class Applier {
       void this.#client.invalidateQueries({ queryKey: keys.run(id) });
       void this.#client.invalidateQueries({ queryKey: keys.steps(id) });
     }
-    if (inLists.length > MAX_SINGLE_RUNS) void this.#client.invalidateQueries({ queryKey: keys.runs() });
+    if (inLists.length > MAX_SINGLE_RUNS) void this.#fetchMany(inLists);
     else for (const id of inLists) void this.#fetchRun(id);
+  }
+
+  /** Rows are changed where they stand: to load the lists anew would move them under the reader's eyes. */
+  async #fetchMany(ids: string[]) {
+    try {
+      const newest = await take(api.GET("/runs", { params: { query: { limit: MOST_AT_ONCE } } }));
+      const found = new Map(newest.items.map((run) => [run.id, run]));
+      this.#client.setQueriesData<RunPages>({ queryKey: keys.runs() }, (pages) => pages && renewRuns(pages, found));
+      const left = ids.filter((id) => !found.has(id));
+      for (const id of left.slice(0, MAX_SINGLE_RUNS)) void this.#fetchRun(id);
+      // The rest is asked for when one comes back to the list; the status of what has ended was told by its event.
+      if (left.length > MAX_SINGLE_RUNS)
+        void this.#client.invalidateQueries({ queryKey: keys.runs(), refetchType: "none" });
+    } catch {
+      void this.#client.invalidateQueries({ queryKey: keys.runs(), refetchType: "none" });
+    }
   }
 
   async #fetchRun(id: string) {

@@ -33,7 +33,7 @@ const STEP_WORDS: Record<string, StepStatus> = {
 
 /** Lists that are simply asked for again when something of their noun changes. */
 const SIMPLE: Record<string, readonly (readonly unknown[])[]> = {
-  workflow: [keys.workflows, ["workflow"], ["versions"]],
+  workflow: [keys.workflows, ["workflow"], ["versions"], keys.triggers()],
   hook: [keys.hooks()],
   project: [keys.projects, ["project"], keys.trash],
   filter: [keys.filters],

@@ -1,16 +1,21 @@
 // What waits for me, what runs, what failed.
 import { useQuery } from "@tanstack/react-query";
-import { Link, type LinkProps } from "@tanstack/react-router";
-import { CircleCheck, Rocket } from "lucide-react";
+import { Link, type LinkProps, useNavigate } from "@tanstack/react-router";
+import { CalendarClock, CircleCheck, Inbox, Rocket } from "lucide-react";
 import type { ReactNode } from "react";
 import { api, take } from "@/api/client";
 import { useMay, useSession } from "@/api/session";
-import type { Approval, Run, RunStatus, Task } from "@/api/types";
+import type { Approval, Page, Run, RunStatus, Task } from "@/api/types";
+import { useHotkeys } from "@/app/hotkeys";
 import { useTrail } from "@/app/title";
 import { useWaiting } from "@/app/waiting";
-import { countOf } from "@/lib/my-day";
+import { cronWords } from "@/lib/cron-words";
+import type { RunFilter } from "@/lib/run-filter";
+import { useConsumers } from "@/pages/consumers/queries";
+import { countOf as countMine } from "@/lib/my-day";
 import { useModels } from "@/pages/models/queries";
-import { errorOf } from "@/pages/runs/queries";
+import { errorOf, fetchRuns } from "@/pages/runs/queries";
+import { useAllWorkflows, useSchedules } from "@/pages/triggers/queries";
 import { useMyDay } from "@/pages/work/mine";
 import { ProblemNotice } from "@/ui/Problem";
 import { Empty } from "@/ui/parts";
@@ -24,10 +29,23 @@ function useHomeRuns(status: RunStatus) {
   const may = useMay();
   return useQuery({
     queryKey: ["home", "runs", status],
-    queryFn: ({ signal }) => take(api.GET("/runs", { params: { query: { status, limit: SHOWN } }, signal })),
+    queryFn: ({ signal }) =>
+      take(api.GET("/runs", { params: { query: { status, top_level: true, limit: SHOWN } }, signal })),
     enabled: may("runs:read"),
   });
 }
+
+/** What failed or was paused in the last day: the newest page of them. */
+function useFailed() {
+  const may = useMay();
+  return useQuery({
+    queryKey: ["home", "failed"],
+    queryFn: ({ signal }) => fetchRuns(FAILED, undefined, signal),
+    enabled: may("runs:read"),
+  });
+}
+
+const FAILED: RunFilter = { status: "paused,failed", since: "1d" };
 
 export function HomePage() {
   const { user } = useSession();
@@ -38,17 +56,25 @@ export function HomePage() {
     running: useHomeRuns("running"),
     queued: useHomeRuns("queued"),
     waiting: useHomeRuns("waiting"),
-    failed: useHomeRuns("failed"),
-    paused: useHomeRuns("paused"),
     succeeded: useHomeRuns("succeeded"),
   };
+  const failed = useFailed();
   useTrail([{ label: "Home" }]);
-  const all = Object.values(lists);
+  const navigate = useNavigate();
+  useHotkeys([
+    {
+      keys: "f",
+      does: "Look at what failed in the last day",
+      group: "Home",
+      run: () => void navigate({ to: "/runs", search: FAILED }),
+    },
+    { keys: "w", does: "Look at what waits for you", group: "Home", run: () => void navigate({ to: "/approvals" }) },
+  ]);
+  const all = [...Object.values(lists), failed];
   const error = [...all, waiting].find((query) => query.error)?.error;
   const pending = all.some((query) => query.isPending && query.fetchStatus !== "idle");
   const of = (...names: (keyof typeof lists)[]) => newest(names.flatMap((name) => lists[name].data?.items ?? []));
   const active = of("running", "queued", "waiting");
-  const failed = of("failed", "paused");
   const nothing = !pending && !error && all.every((query) => query.data?.items.length === 0);
   const approvals = waiting.data?.items ?? [];
   return (
@@ -61,7 +87,8 @@ export function HomePage() {
           onRetry={() => [...all, waiting].forEach((query) => void query.refetch())}
         />
       )}
-      {nothing && approvals.length === 0 && countOf(mine) === 0 ? (
+      <Given />
+      {nothing && approvals.length === 0 && countMine(mine) === 0 ? (
         <FirstSteps />
       ) : (
         <div className="home-grid">
@@ -93,12 +120,13 @@ export function HomePage() {
             </Section>
           )}
           <Section
-            title="Failed lately"
-            more={{ to: "/runs", search: { status: "failed" } }}
+            title="Failed in the last day"
+            count={countOf(failed.data)}
+            more={{ to: "/runs", search: FAILED }}
             busy={pending}
-            none="Nothing failed."
+            none="Nothing failed in the last day."
           >
-            {failed.map((run) => (
+            {(failed.data?.items ?? []).slice(0, SHOWN).map((run) => (
               <RunLine key={run.id} run={run} />
             ))}
           </Section>
@@ -117,9 +145,78 @@ export function HomePage() {
               <RunLine key={run.id} run={run} />
             ))}
           </Section>
+          <NextTurns />
         </div>
       )}
     </div>
+  );
+}
+
+/** "3", or "99+" when there are more pages. */
+function countOf(page: Page<Run> | undefined): string | undefined {
+  if (!page || page.items.length === 0) return undefined;
+  return page.next_cursor ? `${page.items.length}+` : String(page.items.length);
+}
+
+/** Events that nobody handles any more are told of first. */
+function Given() {
+  const may = useMay();
+  const consumers = useConsumers(may("events:manage"));
+  const count = consumers.data?.items.reduce((sum, group) => sum + group.dead_letters, 0) ?? 0;
+  if (count === 0) return null;
+  return (
+    <section className="notice bad" aria-label="Dead letters">
+      <Inbox aria-hidden />
+      <div className="bar wrap grow">
+        <span className="grow">
+          <strong>
+            {count.toLocaleString("en")} {count === 1 ? "event was" : "events were"} given up
+          </strong>{" "}
+          by what should have handled {count === 1 ? "it" : "them"}.
+        </span>
+        <Link to="/consumers" className="button small">
+          Look at {count === 1 ? "it" : "them"}
+        </Link>
+      </div>
+    </section>
+  );
+}
+
+/** Schedules by their next turn; there is no such card where nothing goes by the clock. */
+function NextTurns() {
+  const may = useMay();
+  const rows = useSchedules(undefined, may("workflows:read"));
+  const flows = useAllWorkflows().data;
+  const schedules = rows.data?.schedules ?? [];
+  if (schedules.length === 0) return null;
+  const active = new Map(flows?.filter((flow) => flow.status === "active").map((flow) => [flow.id, flow]));
+  const next = schedules.filter((row) => row.next_at && active.has(row.workflow_id)).slice(0, SHOWN);
+  return (
+    <Section
+      title="Next by the clock"
+      more={{ to: "/triggers", search: { kind: "schedule" } }}
+      busy={!flows}
+      none="Every schedule is paused."
+    >
+      {next.map((row) => (
+        <li key={row.id}>
+          <Link to="/triggers/$triggerId" params={{ triggerId: row.id }} className="home-line">
+            <span className="status">
+              <CalendarClock className="muted" aria-hidden />
+            </span>
+            <span className="grow">
+              <span className="clip home-name">
+                {active.get(row.workflow_id)?.title || active.get(row.workflow_id)?.name}
+              </span>
+              <span className="clip faint home-why">{cronWords(row.cron) ?? row.cron}</span>
+            </span>
+            <span className="faint num">
+              <Time at={row.next_at} />
+            </span>
+          </Link>
+        </li>
+      ))}
+    </Section>
   );
 }
 
@@ -129,17 +226,21 @@ function newest(runs: Run[]): Run[] {
 
 interface SectionProps {
   title: string;
+  /** How many there are, when that is worth saying. */
+  count?: string;
   more: LinkProps;
   busy: boolean;
   none: string;
   children: ReactNode[];
 }
 
-function Section({ title, more, busy, none, children }: SectionProps) {
+function Section({ title, count, more, busy, none, children }: SectionProps) {
   return (
     <section className="card home-card" aria-label={title}>
       <header>
-        <h2>{title}</h2>
+        <h2 className="bar">
+          {title} {count && <span className="chip bad">{count}</span>}
+        </h2>
         <Link {...more} className="muted home-more">
           All
         </Link>

@@ -1,7 +1,6 @@
 // On first sight: what failed, why, and what one can do; or what the run asks.
 import { Link } from "@tanstack/react-router";
 import { CirclePause, CircleX, UserCheck } from "lucide-react";
-import { useMay } from "@/api/session";
 import type { Run, Step } from "@/api/types";
 import { isChild } from "@/lib/agent-steps";
 import { failedExpression } from "@/lib/graph-model";
@@ -9,8 +8,7 @@ import { AskedDetail } from "@/pages/approvals/AskedDetail";
 import { Decide } from "@/pages/approvals/Decide";
 import { errorOf } from "@/pages/runs/queries";
 import { useRunApprovals } from "./queries";
-import { RerunButton, ResumeButton } from "./Rerun";
-import { useRunAgain } from "./RunPage";
+import { RerunButton, ResumeButton, ResumeWords } from "./Rerun";
 
 interface BannersProps {
   run: Run;
@@ -42,8 +40,6 @@ export function Banners({ run, steps, file, onStep }: BannersProps) {
 }
 
 function Failure({ run, steps, file, onStep }: BannersProps) {
-  const may = useMay();
-  const again = useRunAgain(run);
   const step = steps.findLast((each) => each.status === "failed" && !isChild(each));
   const error = errorOf(step?.error) ?? errorOf(run.error);
   const expression = failedExpression(file, step?.error ?? run.error);
@@ -68,7 +64,11 @@ function Failure({ run, steps, file, onStep }: BannersProps) {
             As written: <code>{expression.text}</code>
           </div>
         )}
-        <div className="muted">What the steps before it did stays done. A new run begins from the start.</div>
+        {run.status === "paused" ? (
+          <ResumeWords steps={steps} />
+        ) : (
+          <div className="muted">What the steps before it did stays done.</div>
+        )}
         <div className="bar wrap">
           {step && (
             <button type="button" className="button small" onClick={() => onStep(step.node)}>
@@ -77,11 +77,6 @@ function Failure({ run, steps, file, onStep }: BannersProps) {
           )}
           <ResumeButton run={run} />
           {step && <RerunButton run={run} node={step.node} />}
-          {run.workflow_name && may("workflows:run") && (
-            <button type="button" className="button small" disabled={again.isPending} onClick={() => again.mutate()}>
-              Run again with the same input
-            </button>
-          )}
           {run.workflow_name && (
             <Link
               to="/workflows/$name"

@@ -2,7 +2,7 @@
 import { Link } from "@tanstack/react-router";
 import { useTurns } from "@/api/live/live";
 import type { Run, Step } from "@/api/types";
-import { byPath, type ChildStep, callOf, childWord, depthOf, type Spent, spentOf } from "@/lib/agent-steps";
+import { byPath, type ChildStep, callOf, childRunOf, childWord, depthOf, type Spent, spentOf } from "@/lib/agent-steps";
 import { changesOf } from "@/lib/diff";
 import { compact, usd } from "@/lib/money";
 import { between, duration } from "@/lib/time";
@@ -13,6 +13,7 @@ import { Markdown } from "@/ui/Markdown";
 import { Status, StatusIcon } from "@/ui/Status";
 import { type Tab, Tabs } from "@/ui/Tabs";
 import { Tries, WhenFacts } from "./Given";
+import { RunOf } from "./Items";
 
 /** The turns and calls as rows. */
 export function Children({ steps, onChoose }: { steps: readonly ChildStep[]; onChoose: (path: string) => void }) {
@@ -57,8 +58,9 @@ export function ChildView({ run, step }: { run: Run; step: ChildStep }) {
           <JsonView value={step.output} label="Output" />
         ),
     });
-  if (call?.input !== undefined)
-    tabs.push({ id: "input", label: "Input", show: () => <JsonView value={call?.input} label="Input" /> });
+  const given = call?.input ?? childRunOf(step)?.input;
+  if (given !== undefined)
+    tabs.push({ id: "input", label: "Input", show: () => <JsonView value={given} label="Input" /> });
   if (step.attempts > 0) tabs.push({ id: "tries", label: "Tries", show: () => <Tries run={run} step={step} /> });
   return (
     <div className="stack wide">
@@ -77,6 +79,7 @@ export function ChildView({ run, step }: { run: Run; step: ChildStep }) {
             </dd>
           </>
         )}
+        <RunOf step={step} />
         {error && (
           <>
             <dt>Why</dt>

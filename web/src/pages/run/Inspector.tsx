@@ -5,26 +5,31 @@ import type { Run, Step } from "@/api/types";
 import { useHotkeys } from "@/app/hotkeys";
 import { childWord, isChild, spentOf } from "@/lib/agent-steps";
 import { failedExpression, type WorkflowFile } from "@/lib/graph-model";
+import { roundOf } from "@/lib/rounds";
 import { errorOf } from "@/pages/runs/queries";
 import { ActorName } from "@/ui/ActorName";
 import { JsonView } from "@/ui/JsonView";
-import { CopyId } from "@/ui/parts";
+import { CopyId, shortId } from "@/ui/parts";
 import { Status } from "@/ui/Status";
 import { type Tab, Tabs } from "@/ui/Tabs";
 import { Given, Tries, WhenFacts } from "./Given";
 import { AgentOf, Children, ChildView, SaidNow, SpentFacts, TalkOf } from "./Inside";
+import { Items, RunOf } from "./Items";
 import { RerunButton } from "./Rerun";
+import { InRound } from "./Rounds";
 
 interface InspectorProps {
   run: Run;
   step: Step | undefined;
+  /** The round of its cycle that is asked for; the last one unless given. */
+  round?: string;
   steps: readonly Step[];
   file: unknown;
   onChoose: (id: string, path?: string) => void;
   onClose?: () => void;
 }
 
-export function Inspector({ run, step, steps, file, onChoose, onClose }: InspectorProps) {
+export function Inspector({ run, step, round, steps, file, onChoose, onClose }: InspectorProps) {
   const child = step !== undefined && isChild(step);
   useHotkeys(onClose ? [{ keys: "escape", does: "Back to the whole run", group: "Run", run: onClose }] : []);
   return (
@@ -59,14 +64,17 @@ export function Inspector({ run, step, steps, file, onChoose, onClose }: Inspect
         {step && child ? (
           <ChildView key={step.path} run={run} step={step} />
         ) : step ? (
-          <StepView
-            key={step.node}
-            run={run}
-            step={step}
-            steps={steps}
-            file={file as WorkflowFile | undefined}
-            onChoose={onChoose}
-          />
+          <InRound key={step.node} run={run} step={step} round={round} onChoose={onChoose}>
+            {(shown) => (
+              <StepView
+                run={run}
+                step={shown}
+                steps={steps}
+                file={file as WorkflowFile | undefined}
+                onChoose={onChoose}
+              />
+            )}
+          </InRound>
         ) : (
           <RunDetails run={run} />
         )}
@@ -84,13 +92,23 @@ interface StepViewProps {
 }
 
 function StepView({ run, step, steps, file, onChoose }: StepViewProps) {
-  const inside = steps.filter((each) => each.node === step.node && isChild(each));
+  // Of earlier rounds the list of steps does not have what is inside.
+  const inside = steps.filter(
+    (each) => each.node === step.node && isChild(each) && roundOf(each.path) === roundOf(step.path),
+  );
   const spent = spentOf(step.output);
   const written = file?.nodes?.[step.node];
   const error = errorOf(step.error);
   const expression = failedExpression(file, step.error);
   const tabs: Tab[] = [];
-  if (inside.length > 0)
+  const list = step.kind.startsWith("foreach@");
+  if (list && (inside.length > 0 || !step.finished_at))
+    tabs.push({
+      id: "inside",
+      label: "Items",
+      show: () => <Items run={run} step={step} items={inside} onChoose={(path) => onChoose(step.node, path)} />,
+    });
+  else if (inside.length > 0)
     tabs.push({
       id: "inside",
       label: "What it did",
@@ -136,6 +154,7 @@ function StepView({ run, step, steps, file, onChoose }: StepViewProps) {
           </>
         )}
         <WhenFacts step={step} />
+        {inside.length === 1 && <RunOf step={inside[0]} />}
         {spent && <SpentFacts spent={spent} />}
         <AgentOf output={step.output} />
       </dl>
@@ -187,6 +206,34 @@ export function RunDetails({ run }: { run: Run }) {
             <dd>
               <ActorName actor={run.on_behalf_of} />
             </dd>
+          </>
+        )}
+        {run.parent_run_id && (
+          <>
+            <dt>Part of</dt>
+            <dd>
+              <Link
+                to="/runs/$runId"
+                params={{ runId: run.parent_run_id }}
+                search={{ step: run.parent_node ?? undefined }}
+                className="link"
+              >
+                step {run.parent_node} of the run {shortId(run.parent_run_id)}
+              </Link>{" "}
+              <span className="muted">which waits for its end</span>
+            </dd>
+          </>
+        )}
+        {run.depth > 0 && !run.parent_run_id && (
+          <>
+            <dt>Begun by</dt>
+            <dd>another run; {run.depth === 1 ? "one stands" : `${run.depth} stand`} before it in the chain</dd>
+          </>
+        )}
+        {run.priority !== 0 && (
+          <>
+            <dt>Priority</dt>
+            <dd>{run.priority}</dd>
           </>
         )}
         <dt>Worked</dt>

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
-import { Ban, RotateCcw } from "lucide-react";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { Ban, CornerLeftUp } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
 import { keys } from "@/api/cache";
 import { useMay } from "@/api/session";
@@ -8,7 +8,8 @@ import type { Run, Step } from "@/api/types";
 import { useHotkeys } from "@/app/hotkeys";
 import { useTrail } from "@/app/title";
 import { isChild } from "@/lib/agent-steps";
-import { cancelRun, runAgain } from "@/pages/runs/queries";
+import { isRound } from "@/lib/rounds";
+import { cancelRun } from "@/pages/runs/queries";
 import { Confirm } from "@/ui/Dialog";
 import { ProblemPage } from "@/ui/Problem";
 import { CopyId, shortId } from "@/ui/parts";
@@ -19,7 +20,7 @@ import { NARROW, useMedia, usePhone } from "@/ui/useMedia";
 import { Banners } from "./Banners";
 import { Inspector, RunDetails } from "./Inspector";
 import { useLights, useModel, useRun, useRunFile, useSteps } from "./queries";
-import { ResumeButton } from "./Rerun";
+import { RunAgain } from "./Rerun";
 import { RunEvents } from "./RunEvents";
 import { type RunSearch, type RunView, route } from "./route";
 import { Timeline } from "./Timeline";
@@ -32,7 +33,12 @@ export function RunPage() {
   const { runId } = route.useParams();
   const run = useRun(runId);
   const name = run.data?.workflow_name;
-  useTrail([{ label: "Runs", to: "/runs" }, { label: name ? `${name} ${shortId(runId)}` : shortId(runId) }]);
+  const parent = useRun(run.data?.parent_run_id ?? undefined).data;
+  useTrail([
+    { label: "Runs", to: "/runs" },
+    ...(parent ? [{ label: parent.workflow_name ?? shortId(parent.id), to: `/runs/${parent.id}` }] : []),
+    { label: name ? `${name} ${shortId(runId)}` : shortId(runId) },
+  ]);
   if (run.error && !run.data) {
     return <ProblemPage error={run.error} what="The run could not be loaded" onRetry={() => void run.refetch()} />;
   }
@@ -40,7 +46,7 @@ export function RunPage() {
   return <Shown run={run.data} />;
 }
 
-/** The step that the address names: a node's last iteration, or what an agent did inside of it. */
+/** The step that the address names: a node's last round, or what happened inside of it. */
 function useChosen(steps: Step[] | undefined, { step, path }: RunSearch): Step | undefined {
   return useMemo(() => {
     const own = (steps ?? []).filter((each) => each.node === step);
@@ -114,6 +120,7 @@ function Shown({ run }: { run: Run }) {
         <Inspector
           run={run}
           step={step}
+          round={isRound(search.path) ? search.path : undefined}
           steps={steps.data ?? []}
           file={file.data?.file}
           onChoose={choose}
@@ -184,6 +191,16 @@ function Head({ run }: { run: Run }) {
         <span className="muted" title="From start to end, waits included">
           <Took from={run.started_at} to={run.finished_at} />
         </span>
+        {run.parent_run_id && (
+          <Link
+            to="/runs/$runId"
+            params={{ runId: run.parent_run_id }}
+            search={{ step: run.parent_node ?? undefined }}
+            className="link bar"
+          >
+            <CornerLeftUp size={14} aria-hidden /> part of another run
+          </Link>
+        )}
         <CopyId id={run.id} />
       </div>
       <Actions run={run} />
@@ -191,23 +208,10 @@ function Head({ run }: { run: Run }) {
   );
 }
 
-export function useRunAgain(run: Run) {
-  const navigate = useNavigate();
-  return useMutation({
-    mutationFn: () => runAgain(run.id),
-    onSuccess: (id) => {
-      toast("Started again with the same input.");
-      void navigate({ to: "/runs/$runId", params: { runId: id } });
-    },
-    onError: (error) => toastError("The run could not be started again.", error),
-  });
-}
-
 function Actions({ run }: { run: Run }) {
   const may = useMay();
   const client = useQueryClient();
   const [asking, setAsking] = useState(false);
-  const again = useRunAgain(run);
   const cancel = useMutation({
     mutationFn: () => cancelRun(run.id),
     onSuccess: () => {
@@ -220,23 +224,12 @@ function Actions({ run }: { run: Run }) {
   });
   return (
     <div className="bar">
-      <ResumeButton run={run} />
       {!FINAL.has(run.status) && may("runs:write") && (
         <button type="button" className="button small danger" onClick={() => setAsking(true)}>
           <Ban aria-hidden /> Cancel
         </button>
       )}
-      {run.workflow_name && may("workflows:run") && (
-        <button
-          type="button"
-          className="button small"
-          disabled={again.isPending}
-          title="A new run with the same input, on the same version"
-          onClick={() => again.mutate()}
-        >
-          <RotateCcw aria-hidden /> Run again
-        </button>
-      )}
+      <RunAgain run={run} />
       {asking && (
         <Confirm
           danger

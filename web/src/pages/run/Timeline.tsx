@@ -3,6 +3,7 @@ import { ChevronDown, ChevronRight } from "lucide-react";
 import { useMemo, useState, useSyncExternalStore } from "react";
 import type { Run, Step } from "@/api/types";
 import { childWord, depthOf, isChild } from "@/lib/agent-steps";
+import { isRound, roundWord } from "@/lib/rounds";
 import { between, duration } from "@/lib/time";
 import { type Bar, bars, unfolded } from "@/lib/timeline";
 import { ProblemNotice } from "@/ui/Problem";
@@ -26,7 +27,7 @@ function tick(watcher: () => void) {
 }
 
 export function Timeline({ run, steps, error, chosen, path, onChoose }: TimelineProps) {
-  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
+  const [flipped, setFlipped] = useState<ReadonlySet<string>>(new Set());
   const now = useSyncExternalStore(
     run.finished_at ? () => () => {} : tick,
     () => Math.floor(Date.now() / TICK_MS) * TICK_MS,
@@ -35,25 +36,26 @@ export function Timeline({ run, steps, error, chosen, path, onChoose }: Timeline
     () => bars(steps, run.started_at ?? run.created_at, run.finished_at, Math.max(now, Date.now())),
     [steps, run, now],
   );
-  const lines = useMemo(() => unfolded(rows, folded), [rows, folded]);
+  const lines = useMemo(() => unfolded(rows, flipped), [rows, flipped]);
   const rest = steps.length - rows.length;
   const fold = (node: string) => {
-    const next = new Set(folded);
+    const next = new Set(flipped);
     if (!next.delete(node)) next.add(node);
-    setFolded(next);
+    setFlipped(next);
   };
   return (
     <section className="timeline" aria-label="Time line">
       {error !== null && <ProblemNotice error={error} what="The steps could not be loaded" />}
       <ol>
-        {lines.map(({ bar, inside }) => {
+        {lines.map(({ bar, inside, open, more }) => {
           const child = isChild(bar.step);
           return (
             <Line
               key={bar.step.node + bar.step.path}
               bar={bar}
-              chosen={bar.step.node === chosen && (child ? bar.step.path === path : path === undefined)}
-              open={inside ? !folded.has(bar.step.node) : undefined}
+              chosen={bar.step.node === chosen && (child ? bar.step.path === path : !path || isRound(path))}
+              open={inside ? open : undefined}
+              more={more}
               onFold={() => fold(bar.step.node)}
               onChoose={onChoose}
             />
@@ -74,11 +76,13 @@ interface LineProps {
   chosen: boolean;
   /** Whether what is inside of it is shown; undefined when there is nothing. */
   open: boolean | undefined;
+  /** So many more of the same step are left out behind it. */
+  more: number | undefined;
   onFold: () => void;
   onChoose: (id: string, path?: string) => void;
 }
 
-function Line({ bar, chosen, open, onFold, onChoose }: LineProps) {
+function Line({ bar, chosen, open, more, onFold, onChoose }: LineProps) {
   const { step } = bar;
   const took = between(step.started_at, step.finished_at);
   const child = isChild(step);
@@ -104,7 +108,7 @@ function Line({ bar, chosen, open, onFold, onChoose }: LineProps) {
         <Status status={step.status} iconOnly />
         <span className="clip timeline-name" style={child ? { paddingLeft: depthOf(step.path) * 14 } : undefined}>
           {child ? childWord(step) : step.node}
-          {step.path && <span className="faint"> {step.path}</span>}
+          <span className="faint"> {child ? "" : roundWord(step)}</span>
         </span>
         <span className="timeline-track" aria-hidden>
           <span
@@ -117,6 +121,11 @@ function Line({ bar, chosen, open, onFold, onChoose }: LineProps) {
           {took === undefined ? "" : duration(took)}
         </span>
       </button>
+      {more !== undefined && (
+        <button type="button" className="timeline-more link" onClick={() => onChoose(step.node)}>
+          {more} more of “{step.node}”
+        </button>
+      )}
     </li>
   );
 }

@@ -7,11 +7,13 @@ import type { Run, Step } from "@/api/types";
 import type { StepLight } from "@/graph/Graph";
 import { isChild } from "@/lib/agent-steps";
 import { modelOf } from "@/lib/graph-model";
+import { roundWord } from "@/lib/rounds";
 
-export function useRun(id: string) {
+export function useRun(id: string | undefined) {
   return useQuery({
-    queryKey: keys.run(id),
-    queryFn: ({ signal }) => take(api.GET("/runs/{run_id}", { params: { path: { run_id: id } }, signal })),
+    queryKey: keys.run(id ?? ""),
+    queryFn: ({ signal }) => take(api.GET("/runs/{run_id}", { params: { path: { run_id: id ?? "" } }, signal })),
+    enabled: id !== undefined,
   });
 }
 
@@ -62,12 +64,12 @@ export function useRunApprovals(id: string, enabled = true) {
   });
 }
 
-/** The graph, with where each step stands. A node in a loop shows its last iteration. */
+/** The graph, with where each step stands. A node of a cycle shows its last round. */
 export function useLights(steps: readonly Step[] | undefined): ReadonlyMap<string, StepLight> {
   return useMemo(() => {
     const lights = new Map<string, StepLight>();
     for (const step of (steps ?? []).filter((each) => !isChild(each)))
-      lights.set(step.node, { status: step.status, port: step.port, attempts: step.attempts });
+      lights.set(step.node, { status: step.status, port: step.port, attempts: step.attempts, round: roundWord(step) });
     return lights;
   }, [steps]);
 }

@@ -1,23 +1,25 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Activity, Ban, RotateCcw } from "lucide-react";
+import { Activity, CornerDownRight } from "lucide-react";
 import { useState } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
-import { useLiveEvents, useNews } from "@/api/live/live";
+import { useLiveEvents } from "@/api/live/live";
 import { useMay } from "@/api/session";
 import type { Run } from "@/api/types";
+import { useHotkeys } from "@/app/hotkeys";
 import { useTrail } from "@/app/title";
-import { Confirm } from "@/ui/Dialog";
+import { isFiltered, RUN_STATUSES, type RunFilter, type Since, statusesOf, withStatus } from "@/lib/run-filter";
 import { News } from "@/ui/News";
 import { ProblemPage } from "@/ui/Problem";
-import { Empty, FilterSelect, shortId } from "@/ui/parts";
-import { Status, wordOf } from "@/ui/Status";
+import { Empty, FilterSelect, SearchBox, shortId } from "@/ui/parts";
+import { Status, StatusIcon, wordOf } from "@/ui/Status";
 import { Time, Took } from "@/ui/Time";
-import { toast, toastError } from "@/ui/toasts";
+import { toastError } from "@/ui/toasts";
 import { type Column, VirtualList } from "@/ui/VirtualList";
-import { cancelRun, each, errorOf, runAgain, useNewestRuns, useRuns } from "./queries";
-import { RUN_STATUSES, route } from "./route";
+import { BulkRuns } from "./BulkRuns";
+import { errorOf, useNewRuns, useOpenCounts, useRuns } from "./queries";
+import { route } from "./route";
 
 const COLUMNS: Column<Run>[] = [
   { id: "status", title: "Status", width: "112px", cell: (run) => <Status status={run.status} />, phone: true },
@@ -43,6 +45,9 @@ function Name({ run }: { run: Run }) {
   const error = run.status === "cancelled" ? undefined : errorOf(run.error);
   return (
     <div className="bar">
+      {run.parent_run_id && (
+        <CornerDownRight size={14} className="faint run-inside" aria-label="Part of another run" role="img" />
+      )}
       <Link to="/runs/$runId" params={{ runId: run.id }} className="clip run-name">
         {run.workflow_name ?? "Internal run"}
       </Link>
@@ -52,39 +57,42 @@ function Name({ run }: { run: Run }) {
   );
 }
 
-const OPEN = new Set(["queued", "running", "waiting", "paused"]);
-
 export function RunsPage() {
   const filter = route.useSearch();
   const navigate = useNavigate();
   const may = useMay();
   const { query, items, more } = useRuns(filter);
-  const newest = useNewestRuns(filter);
+  const news = useNewRuns(filter, items);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const [news, clearNews] = useNews(
-    (event) => event.kind === "run.started" && fits(event.data, filter.workflow),
-    items,
-  );
   useTrail([{ label: "Runs" }]);
 
-  const showNews = () => {
-    clearNews();
-    newest().catch((error) => toastError("The new runs could not be loaded.", error));
-  };
+  const showNews = () => news.show().catch((error) => toastError("The new runs could not be loaded.", error));
   // An empty list has nothing that could jump: what is new is shown at once.
   useLiveEvents((events) => {
     if (items.length === 0 && events.some((event) => event.kind.startsWith("run."))) void query.refetch();
   });
-  const setFilter = (next: Partial<typeof filter>) => {
+  const setFilter = (next: Partial<RunFilter>) => {
     setChosen(new Set());
     void navigate({ to: "/runs", search: { ...filter, ...next }, replace: true });
   };
+  const clear = () => void navigate({ to: "/runs", search: { inside: filter.inside }, replace: true });
+  useHotkeys([
+    { keys: "n", does: "Show the new runs", group: "Runs", run: () => void (news.count > 0 && showNews()) },
+    {
+      keys: "i",
+      does: "Show or hide runs inside of runs",
+      group: "Runs",
+      run: () => setFilter({ inside: filter.inside ? undefined : true }),
+    },
+    { keys: "shift+f", does: "Show only failed and paused runs", group: "Runs", run: () => setFilter(FAILED) },
+  ]);
   return (
     <div className="page">
       <div className="page-head">
         <h1>Runs</h1>
-        <Filters filter={filter} onChange={setFilter} />
+        <Filters filter={filter} items={items} onChange={setFilter} />
       </div>
+      <Statuses filter={filter} onChange={setFilter} />
       {query.error && items.length === 0 ? (
         <ProblemPage error={query.error} what="The runs could not be loaded" onRetry={() => void query.refetch()} />
       ) : (
@@ -98,46 +106,50 @@ export function RunsPage() {
           more={more}
           selection={may("runs:write") ? { chosen, set: setChosen } : undefined}
           onOpen={(run) => void navigate({ to: "/runs/$runId", params: { runId: run.id } })}
-          above={<News count={news} noun="run" onShow={showNews} />}
-          empty={
-            <NoRuns
-              filtered={Boolean(filter.status || filter.workflow)}
-              onClear={() => setFilter({ status: undefined, workflow: undefined })}
-            />
-          }
+          above={<News count={news.count} noun="run" onShow={() => void showNews()} />}
+          empty={<NoRuns filtered={isFiltered(filter)} more={more} onClear={clear} />}
         />
       )}
       {chosen.size > 0 && (
-        <BulkBar runs={items.filter((run) => chosen.has(run.id))} onDone={() => setChosen(new Set())} />
+        <BulkRuns
+          chosen={items.filter((run) => chosen.has(run.id))}
+          filter={filter}
+          onDone={() => setChosen(new Set())}
+        />
       )}
     </div>
   );
 }
 
-function fits(data: unknown, workflow: string | undefined): boolean {
-  return !workflow || (data as { workflow?: string } | undefined)?.workflow === workflow;
-}
+const FAILED = { status: "paused,failed" };
 
 interface FiltersProps {
-  filter: ReturnType<typeof route.useSearch>;
-  onChange: (next: Partial<ReturnType<typeof route.useSearch>>) => void;
+  filter: RunFilter;
+  onChange: (next: Partial<RunFilter>) => void;
 }
 
-function Filters({ filter, onChange }: FiltersProps) {
+const SINCES: { value: Since; label: string }[] = [
+  { value: "1h", label: "The last hour" },
+  { value: "1d", label: "The last day" },
+  { value: "7d", label: "The last week" },
+  { value: "30d", label: "The last 30 days" },
+];
+
+function Filters({ filter, items, onChange }: FiltersProps & { items: readonly Run[] }) {
   const workflows = useQuery({
     queryKey: keys.workflows,
     queryFn: ({ signal }) => take(api.GET("/workflows", { params: { query: { limit: 200 } }, signal })),
   });
   const names = workflows.data?.items.map((workflow) => workflow.name) ?? [];
   if (filter.workflow && !names.includes(filter.workflow)) names.push(filter.workflow);
+  const triggers = new Set(items.map((run) => run.trigger));
+  if (filter.trigger) triggers.add(filter.trigger);
   return (
-    <div className="bar wrap">
-      <FilterSelect
-        label="Status"
-        all="Every status"
-        value={filter.status}
-        options={RUN_STATUSES.map((value) => ({ value, label: wordOf(value) }))}
-        onChange={(status) => onChange({ status })}
+    <div className="bar wrap filter-line">
+      <SearchBox
+        label="Id, workflow or error"
+        value={filter.text ?? ""}
+        onChange={(text) => onChange({ text: text || undefined })}
       />
       <FilterSelect
         label="Workflow"
@@ -146,11 +158,75 @@ function Filters({ filter, onChange }: FiltersProps) {
         options={names.map((value) => ({ value, label: value }))}
         onChange={(workflow) => onChange({ workflow })}
       />
+      <FilterSelect
+        label="Trigger"
+        all="Every trigger"
+        value={filter.trigger}
+        options={[...triggers].toSorted().map((value) => ({ value, label: value }))}
+        onChange={(trigger) => onChange({ trigger })}
+      />
+      <FilterSelect
+        label="Since"
+        all="Any time"
+        value={filter.since}
+        options={SINCES}
+        onChange={(since) => onChange({ since })}
+      />
     </div>
   );
 }
 
-function NoRuns({ filtered, onClear }: { filtered: boolean; onClear: () => void }) {
+/** One button a status; any of those pressed is shown. The open ones say how many there are. */
+function Statuses({ filter, onChange }: FiltersProps) {
+  const pressed = statusesOf(filter);
+  const counts = useOpenCounts(filter);
+  return (
+    <fieldset className="filters statuses">
+      <legend className="hidden-text">Statuses</legend>
+      {RUN_STATUSES.map((status) => (
+        <button
+          type="button"
+          key={status}
+          className="button small"
+          aria-pressed={pressed.includes(status)}
+          onClick={() => onChange({ status: withStatus(filter, status) })}
+        >
+          <StatusIcon status={status} /> {wordOf(status)}
+          {counts[status] !== undefined && <span className="faint num">{counts[status]}</span>}
+        </button>
+      ))}
+      <label className="check statuses-inside">
+        <input
+          type="checkbox"
+          checked={filter.inside === true}
+          onChange={(event) => onChange({ inside: event.target.checked || undefined })}
+        />
+        Runs inside of runs too
+      </label>
+    </fieldset>
+  );
+}
+
+interface NoRunsProps {
+  filtered: boolean;
+  more: { has: boolean; busy: boolean; load: () => void };
+  onClear: () => void;
+}
+
+function NoRuns({ filtered, more, onClear }: NoRunsProps) {
+  if (filtered && (more.has || more.busy)) {
+    return (
+      <Empty
+        icon={<Activity aria-hidden />}
+        title="None of the newest runs fits these filters"
+        action={
+          <button type="button" className="button" disabled={more.busy} onClick={more.load}>
+            {more.busy ? "Looking…" : "Look further back"}
+          </button>
+        }
+      />
+    );
+  }
   if (filtered) {
     return (
       <Empty
@@ -176,61 +252,5 @@ function NoRuns({ filtered, onClear }: { filtered: boolean; onClear: () => void 
     >
       A run is one pass through a workflow. It keeps every step: what went in, what came out, what failed and why.
     </Empty>
-  );
-}
-
-function BulkBar({ runs, onDone }: { runs: Run[]; onDone: () => void }) {
-  const may = useMay();
-  const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const open = runs.filter((run) => OPEN.has(run.status));
-  const ended = runs.filter((run) => !OPEN.has(run.status) && run.workflow_name);
-  const act = async (list: Run[], verb: string, how: (id: string) => Promise<unknown>) => {
-    setBusy(true);
-    const { done, failed, first } = await each(
-      list.map((run) => run.id),
-      how,
-    );
-    setBusy(false);
-    setAsking(false);
-    if (failed) toastError(`${done} ${verb}, ${failed} not.`, first);
-    else toast(`${done} ${done === 1 ? "run" : "runs"} ${verb}.`);
-    onDone();
-  };
-  return (
-    <section className="bulk" aria-label="What to do with the chosen runs">
-      <span className="grow">{runs.length} chosen</span>
-      <button
-        type="button"
-        className="button small"
-        disabled={busy || ended.length === 0 || !may("workflows:run")}
-        title="Starts new runs with the same input, on the same version"
-        onClick={() => void act(ended, "started again", (id) => runAgain(id))}
-      >
-        <RotateCcw aria-hidden /> Run {ended.length || ""} again
-      </button>
-      <button
-        type="button"
-        className="button small danger"
-        disabled={busy || open.length === 0}
-        onClick={() => setAsking(true)}
-      >
-        <Ban aria-hidden /> Cancel {open.length || ""}
-      </button>
-      <button type="button" className="button small quiet" onClick={onDone}>
-        Choose none
-      </button>
-      {asking && (
-        <Confirm
-          danger
-          title={`Cancel ${open.length} ${open.length === 1 ? "run" : "runs"}?`}
-          text="What their steps did stays done. What waits ends at once, the rest at the next step."
-          action="Cancel them"
-          busy={busy}
-          onConfirm={() => void act(open, "cancelled", (id) => cancelRun(id))}
-          onClose={() => setAsking(false)}
-        />
-      )}
-    </section>
   );
 }

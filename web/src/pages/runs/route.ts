@@ -1,30 +1,24 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { Activity } from "lucide-react";
-import type { RunStatus } from "@/api/types";
 import type { NavEntry } from "@/app/nav";
 import { frameRoute } from "@/app/routes";
+import { type RunFilter, SINCE, type Since, statusesOf } from "@/lib/run-filter";
 
-export const RUN_STATUSES = [
-  "queued",
-  "running",
-  "waiting",
-  "paused",
-  "succeeded",
-  "failed",
-  "cancelled",
-] as const satisfies readonly RunStatus[];
-
-export interface RunsSearch {
-  status?: RunStatus;
-  workflow?: string;
+function words(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 export const route = createRoute({
   getParentRoute: () => frameRoute,
   path: "/runs",
-  validateSearch: (search: Record<string, unknown>): RunsSearch => ({
-    status: RUN_STATUSES.find((status) => status === search.status),
-    workflow: typeof search.workflow === "string" && search.workflow ? search.workflow : undefined,
+  validateSearch: (search: Record<string, unknown>): RunFilter => ({
+    status: statusesOf({ status: words(search.status) }).join(",") || undefined,
+    workflow: words(search.workflow),
+    inside: search.inside === true ? true : undefined,
+    since: (Object.keys(SINCE) as Since[]).find((since) => since === search.since),
+    trigger: words(search.trigger),
+    // An id of digits alone comes as a number.
+    text: typeof search.text === "number" ? String(search.text) : words(search.text),
   }),
   component: lazyRouteComponent(() => import("./RunsPage"), "RunsPage"),
 });

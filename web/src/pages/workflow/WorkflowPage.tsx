@@ -6,15 +6,16 @@ import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
 import { usePages } from "@/api/lists";
 import { useMay } from "@/api/session";
-import type { Hook, WorkflowDetail, WorkflowVersion } from "@/api/types";
+import type { WorkflowDetail, WorkflowVersion } from "@/api/types";
 import { useHotkeys } from "@/app/hotkeys";
 import { useTrail } from "@/app/title";
 import { modelOf, type WorkflowFile } from "@/lib/graph-model";
+import { TriggersView } from "@/pages/triggers/TriggersView";
 import { ActorName } from "@/ui/ActorName";
 import { JsonView } from "@/ui/JsonView";
 import { Pane } from "@/ui/Pane";
-import { ProblemNotice, ProblemPage } from "@/ui/Problem";
-import { CopyId, Empty, SkeletonRows } from "@/ui/parts";
+import { ProblemPage } from "@/ui/Problem";
+import { CopyId, SkeletonRows } from "@/ui/parts";
 import { Status } from "@/ui/Status";
 import { Time } from "@/ui/Time";
 import { type Column, VirtualList } from "@/ui/VirtualList";
@@ -104,7 +105,7 @@ const VIEWS = [
   { value: undefined, label: "Graph" },
   { value: "file", label: "File" },
   { value: "versions", label: "Versions" },
-  { value: "hooks", label: "Webhooks" },
+  { value: "triggers", label: "Triggers" },
 ] as const;
 
 function Views({ view, onView }: { view: WorkflowSearch["view"]; onView: (view: WorkflowSearch["view"]) => void }) {
@@ -143,8 +144,8 @@ function View({ detail, search, go }: ViewProps) {
       );
     case "versions":
       return <Versions name={detail.workflow.name} shown={detail.version} go={go} />;
-    case "hooks":
-      return <Hooks name={detail.workflow.name} />;
+    case "triggers":
+      return <TriggersView workflow={detail.workflow} />;
     default:
       return (
         <div className="workflow-graph">
@@ -213,57 +214,5 @@ function Versions({ name, shown, go }: { name: string; shown: number; go: (next:
       current={String(shown)}
       onOpen={(version) => go({ version: version.version, view: undefined })}
     />
-  );
-}
-
-function Hooks({ name }: { name: string }) {
-  const may = useMay();
-  const allowed = may("hooks:read");
-  const query = useQuery({
-    queryKey: keys.hooks(name),
-    queryFn: ({ signal }) => take(api.GET("/hooks", { params: { query: { workflow: name, limit: 100 } }, signal })),
-    enabled: allowed,
-  });
-  if (!allowed) return <Empty title="Your role does not show webhooks">Ask an owner of the workspace for it.</Empty>;
-  if (query.error) return <ProblemNotice error={query.error} what="The webhooks could not be loaded" />;
-  if (!query.data) return <SkeletonRows rows={2} />;
-  if (query.data.items.length === 0) {
-    return (
-      <Empty title="This workflow has no webhook">
-        A node of the kind <code>trigger.webhook</code> gets an address of its own when the file is applied.
-      </Empty>
-    );
-  }
-  return (
-    <ul className="page-body padded stack">
-      {query.data.items.map((hook) => (
-        <HookCard key={hook.id} hook={hook} />
-      ))}
-    </ul>
-  );
-}
-
-function HookCard({ hook }: { hook: Hook }) {
-  return (
-    <li className="card workflow-hook">
-      <dl className="facts">
-        <dt>Trigger</dt>
-        <dd>{hook.node}</dd>
-        <dt>Address</dt>
-        <dd>
-          {hook.url_path ? (
-            <CopyId id={`${location.origin}${hook.url_path}`} label={hook.url_path} />
-          ) : (
-            <span className="muted">shown to those who manage webhooks</span>
-          )}
-        </dd>
-        <dt>Signed by</dt>
-        <dd>{hook.scheme.replaceAll("_", " ")}</dd>
-        <dt>Since</dt>
-        <dd>
-          <Time at={hook.created_at} />
-        </dd>
-      </dl>
-    </li>
   );
 }

@@ -3,7 +3,7 @@ import { frameRoute } from "@/app/routes";
 
 export interface WorkflowSearch {
   version?: number;
-  view?: "versions" | "file" | "hooks";
+  view?: "versions" | "file" | "triggers";
   node?: string;
   /** The form to run it is open. */
   start?: boolean;
@@ -11,14 +11,15 @@ export interface WorkflowSearch {
   like?: string;
 }
 
-const VIEWS = ["versions", "file", "hooks"] as const;
+const VIEWS = ["versions", "file", "triggers"] as const;
 
 export const route = createRoute({
   getParentRoute: () => frameRoute,
   path: "/workflows/$name",
   validateSearch: (search: Record<string, unknown>): WorkflowSearch => ({
     version: Number.isInteger(search.version) && Number(search.version) > 0 ? Number(search.version) : undefined,
-    view: VIEWS.find((view) => view === search.view),
+    // Webhooks once had a view of their own.
+    view: search.view === "hooks" ? "triggers" : VIEWS.find((view) => view === search.view),
     node: typeof search.node === "string" ? search.node : undefined,
     start: search.start === true ? true : undefined,
     like: typeof search.like === "string" ? search.like : undefined,
