@@ -181,7 +181,7 @@ db_test! {
         let input = |name: &str| json!({ "name": name, "file": file(name) });
         let applied = rig.call(&ctx, "workflows.apply", input("by-hand")).await;
         assert!(applied["hooks"][0]["secret"].is_string(), "{applied}");
-        let origin = Origin { channel: Channel::Run, ip: None, run: Some(ctx.request_id()) };
+        let origin = Origin { channel: Channel::Run, ip: None, run: Some(ctx.request_id()), private_to: None };
         let applied = rig.call(&ctx.with_origin(origin), "workflows.apply", input("by-a-run")).await;
         let hook = &applied["hooks"][0];
         assert!(hook["url_path"].is_string() && hook.get("secret").is_none(), "{applied}");
