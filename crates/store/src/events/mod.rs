@@ -13,8 +13,8 @@ mod listen;
 mod read;
 mod runner;
 
-pub use archive::{Archive, Archived, EventsArchived};
 pub(crate) use archive::migration as archive_migration;
+pub use archive::{Archive, Archived, EventsArchived};
 pub use chain::{ChainPage, Fault, LINK_EVENTS, Link, Linked, Verdict};
 pub use consumer::{Consumer, Group, MAX_ATTEMPTS, Turn};
 pub use cursor::Cursor;
@@ -273,7 +273,11 @@ impl Store {
         let Some(resume) = self.replay_gap(&ctx, &cursor).await? else {
             return Ok(cursor);
         };
-        tracing::warn!(group, code = "replay_gap", "events left the log before the group came back; it goes on behind them");
+        tracing::warn!(
+            group,
+            code = "replay_gap",
+            "events left the log before the group came back; it goes on behind them"
+        );
         metrics::counter!("synapscale_events_gaps_total", "group" => group.to_owned()).increment(1);
         Ok(resume)
     }
