@@ -103,7 +103,9 @@ fn archive() -> Operation {
                 let sink = sink.clone();
                 Box::pin(async move {
                     // Nobody has to watch.
-                    let _ = sink.send(json!({ "archived": done.events, "removed": done.removed })).await;
+                    let _ = sink
+                        .send(json!({ "archived": done.events, "removed": done.removed }))
+                        .await;
                 })
             };
             let done = cx.store.archive_events(keep, TURN, told).await?;
@@ -295,7 +297,10 @@ async fn read(tx: &Tx, wanted: &ReadAudit, archived: bool) -> Result<LogPage> {
     };
     let limit = u32::try_from(page::limit(wanted.limit)).unwrap_or(page::MAX_LIMIT);
     let batch = match archived {
-        true => tx.events_and_archived(since.as_ref(), &filter, limit, newest_first).await?,
+        true => {
+            tx.events_and_archived(since.as_ref(), &filter, limit, newest_first)
+                .await?
+        }
         false => {
             if let Some(since) = &since {
                 tx.check_cursor(since).await?;

@@ -224,7 +224,11 @@ async fn owner_link(State(local): State<Local>, request: Request) -> Response {
 
 async fn audit(State(local): State<Local>, request: Request) -> Response {
     let made = async {
-        let wish: AuditWish = read(request, "Send expect, if wanted: a link's number and hash; and after: where to go on.").await?;
+        let wish: AuditWish = read(
+            request,
+            "Send expect, if wanted: a link's number and hash; and after: where to go on.",
+        )
+        .await?;
         wish.make(&local.store).await
     };
     respond(made.await)

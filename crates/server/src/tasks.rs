@@ -63,10 +63,7 @@ impl Periodic {
             let auth = auth.clone();
             Box::pin(async move { auth.flush_last_used().await.map(drop) })
         });
-        let (store, started) = (
-            gate.store().clone(),
-            Arc::new(Mutex::new([i64::MIN; JOBS.len()])),
-        );
+        let (store, started) = (gate.store().clone(), Arc::new(Mutex::new([i64::MIN; JOBS.len()])));
         periodic.every("start_jobs", LOOK, move || {
             let (engine, store, started) = (engine.clone(), store.clone(), started.clone());
             Box::pin(async move { start_jobs(&engine, &store, &started).await })
@@ -166,7 +163,9 @@ async fn start_jobs(engine: &Engine, store: &Store, done: &Mutex<[i64; JOBS.len(
         }
     }
     if store.chain_behind(LINK_EVENTS).await? >= u64::from(LINK_EVENTS) {
-        engine.start_job(LINK_BEHIND, LINK_BEHIND.turn(clock.now().timestamp_millis())).await?;
+        engine
+            .start_job(LINK_BEHIND, LINK_BEHIND.turn(clock.now().timestamp_millis()))
+            .await?;
     }
     Ok(())
 }

@@ -102,7 +102,9 @@ fn classify(kind: sqlx::error::ErrorKind, code: &str) -> Class {
     match code {
         // PostgreSQL: serialisation failure, deadlock, shutdown, a transaction that was idle for too long, connection
         // failures.
-        "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "25P03" | "08000" | "08003" | "08006" => Class::Retry,
+        "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "25P03" | "08000" | "08003" | "08006" => {
+            Class::Retry
+        }
         "57014" => Class::Late,
         "55P03" => Class::Locked,
         "53100" => Class::Full,

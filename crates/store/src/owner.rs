@@ -30,7 +30,10 @@ impl Store {
                     if error.code() != "locked" || attempt == LOCK_TRIES {
                         return Err(error);
                     }
-                    tracing::warn!(attempt, "somebody holds a table that the schema's change needs; it is tried again");
+                    tracing::warn!(
+                        attempt,
+                        "somebody holds a table that the schema's change needs; it is tried again"
+                    );
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 Ok(())

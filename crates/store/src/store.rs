@@ -150,8 +150,17 @@ impl Store {
             tasks.spawn(postgres::notify_loop(pool.clone(), shared.wakes.dirty.clone()));
             tasks.spawn(postgres::listen(pool.clone(), shared.wakes.clone()));
         }
-        if let Engine::Postgres { pool, control, turnstile } = &engine {
-            tasks.spawn(postgres::figures(pool.clone(), control.clone(), turnstile.clone()));
+        if let Engine::Postgres {
+            pool,
+            control,
+            turnstile,
+        } = &engine
+        {
+            tasks.spawn(postgres::figures(
+                pool.clone(),
+                control.clone(),
+                turnstile.clone(),
+            ));
         }
         Ok(Store(Arc::new(Inner {
             engine,

@@ -410,7 +410,10 @@ async fn consumers(store: &Store) -> Line {
     const NAME: &str = "consumers";
     let ctx = Ctx::system(Clock::system());
     // Only a database that was migrated has them; the line above says so else.
-    let Ok(groups) = store.read(&ctx, |tx| async move { tx.consumer_places().await }).await else {
+    let Ok(groups) = store
+        .read(&ctx, |tx| async move { tx.consumer_places().await })
+        .await
+    else {
         return Line::ok(NAME, "none yet");
     };
     let gone: Vec<&str> = groups
@@ -419,7 +422,10 @@ async fn consumers(store: &Store) -> Line {
         .map(|group| group.name.as_str())
         .collect();
     match gone.is_empty() {
-        true => Line::ok(NAME, format!("{} groups, each seen within seven days", groups.len())),
+        true => Line::ok(
+            NAME,
+            format!("{} groups, each seen within seven days", groups.len()),
+        ),
         false => Line::warn(
             NAME,
             format!("nobody has worked for seven days for: {}", gone.join(", ")),

@@ -21,7 +21,6 @@ mod mcp_client;
 mod models;
 mod otlp;
 mod pages;
-mod plans;
 mod process;
 mod profiles;
 mod runs;

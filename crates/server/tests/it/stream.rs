@@ -60,10 +60,16 @@ fn name(told: &Value) -> String {
 async fn archive_all(db: &TestDb) {
     let store = db.open_bare(&[]).await;
     let modules = Modules::new(&store);
-    modules.migrations().migrate(&store).await.expect("the schema stands");
+    modules
+        .migrations()
+        .migrate(&store)
+        .await
+        .expect("the schema stands");
     for _ in 0..400 {
         store.link_events(Duration::from_secs(10)).await.expect("linked");
-        let done = store.archive_events(Duration::ZERO, Duration::from_secs(60), |_| Box::pin(async {})).await;
+        let done = store
+            .archive_events(Duration::ZERO, Duration::from_secs(60), |_| Box::pin(async {}))
+            .await;
         if done.expect("archived").events > 0 {
             break;
         }

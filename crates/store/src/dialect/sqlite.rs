@@ -25,7 +25,8 @@ pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// The same for all pages, waiting for the writer and for readers, and empties the WAL.
 pub(crate) const CHECKPOINT_AND_EMPTY: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Pages of the file, and those of them that hold nothing.
-pub(crate) const PAGES: &str = "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count";
+pub(crate) const PAGES: &str =
+    "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count";
 /// Gives a few empty pages at the file's end back. Does nothing in a file that was made without `auto_vacuum`.
 pub(crate) const VACUUM_SLICE: &str = "PRAGMA incremental_vacuum(128)";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";

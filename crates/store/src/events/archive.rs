@@ -15,7 +15,7 @@ use super::cursor::{Cursor, Position};
 use super::entity::{archive, log};
 use super::read::Event;
 use crate::migrate::Migration;
-use crate::schema::{Index, Table, boolean, bytes, integer, text, timestamp, uuid};
+use crate::schema::{Index, Table, bytes, integer, text, timestamp, uuid};
 use crate::scoped::Scoped;
 use crate::tx::Tx;
 use chrono::{DateTime, Utc};
@@ -39,8 +39,8 @@ pub(crate) fn migration() -> Migration {
                 "event_archives",
                 [
                     uuid("id"),
-                    uuid("span"),
-                    boolean("sealed").default("false"),
+                    // The span under way; none once it counts.
+                    uuid("unsealed").null(),
                     integer("link_from"),
                     integer("link_until"),
                     integer("first_epoch"),
@@ -62,17 +62,13 @@ pub(crate) fn migration() -> Migration {
             .references("blob_id", "blobs")
             .index("event_archives_in_order", &["last_epoch", "last_xid", "last_seq"])
             .index_with(
-                Index::new(
-                    "event_archives_across",
-                    &["last_epoch", "last_xid", "last_seq"],
-                )
-                .across_tenants(),
+                Index::new("event_archives_across", &["last_epoch", "last_xid", "last_seq"]).across_tenants(),
             )
             .index_with(Index::new("event_archives_by_link", &["link_until"]).across_tenants())
             .index_with(
-                Index::new("event_archives_unsealed", &["span"])
+                Index::new("event_archives_unsealed", &["unsealed"])
                     .across_tenants()
-                    .only("sealed = false"),
+                    .only("unsealed IS NOT NULL"),
             ),
         )
 }
@@ -198,13 +194,13 @@ pub(crate) async fn log_row(tx: &Tx) -> Result<log::Model> {
 
 /// Where the archive ends that the context sees; none without one.
 pub(crate) async fn end(tx: &Tx) -> Result<Option<Position>> {
-    use archive::Column::{LastEpoch, LastSeq, LastXid, Sealed};
+    use archive::Column::{LastEpoch, LastSeq, LastXid, Unsealed};
     let query = match tx.ctx().privilege() {
         Privilege::Tenant => tx.find::<archive::Entity>(),
         Privilege::System => tx.find_as_system::<archive::Entity>()?,
     };
     let last = query
-        .filter(Sealed.eq(true))
+        .filter(Unsealed.is_null())
         .order_by_desc(LastEpoch)
         .order_by_desc(LastXid)
         .order_by_desc(LastSeq)
@@ -255,7 +251,7 @@ impl Tx {
         let log = self.shared().log.get().copied().ok_or_else(super::not_migrated)?;
         let mut query = self
             .find::<archive::Entity>()
-            .filter(archive::Column::Sealed.eq(true));
+            .filter(archive::Column::Unsealed.is_null());
         if let Some(before) = before {
             query = query.filter(archive::Column::Id.lt(before));
         }

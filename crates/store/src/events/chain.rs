@@ -109,7 +109,12 @@ impl Store {
             let last = last_link(&tx).await?;
             let since = last.as_ref().map(|link| Cursor::from_str(&link.until));
             let batch = tx
-                .events(since.transpose()?.as_ref(), &EventFilter::default(), LINK_EVENTS, false)
+                .events(
+                    since.transpose()?.as_ref(),
+                    &EventFilter::default(),
+                    LINK_EVENTS,
+                    false,
+                )
                 .await?;
             Ok((last, batch))
         });
@@ -119,7 +124,10 @@ impl Store {
         }
         let number = last.as_ref().map_or(1, |link| link.number + 1);
         let before = last.as_ref().map(|link| link.hash.as_slice());
-        let digests = batch.events.iter().map(|event| canonical(event).map(|row| sha256(&row)));
+        let digests = batch
+            .events
+            .iter()
+            .map(|event| canonical(event).map(|row| sha256(&row)));
         Ok(Some(link::Model {
             number,
             since: last.as_ref().map(|link| link.until.clone()),
@@ -181,7 +189,9 @@ pub(crate) async fn whole_link(tx: &Tx, link: &link::Model) -> Result<Vec<Event>
     let most = u32::try_from(link.events)
         .unwrap_or(LINK_EVENTS)
         .saturating_add(1);
-    let batch = tx.events(since.as_ref(), &EventFilter::default(), most, false).await?;
+    let batch = tx
+        .events(since.as_ref(), &EventFilter::default(), most, false)
+        .await?;
     let mut all = batch.events;
     all.retain(|event| event.cursor.position <= until.position);
     Ok(all)

@@ -40,8 +40,7 @@ plain_entity!(archive, "event_archives", {
     tenant_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     id: Uuid,
-    span: Uuid,
-    sealed: bool,
+    unsealed: Option<Uuid>,
     link_from: i64,
     link_until: i64,
     first_epoch: i64,

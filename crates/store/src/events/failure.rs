@@ -13,7 +13,14 @@ const OPAQUE: usize = 20;
 const UUID: usize = 36;
 /// What is said after such a word, or assigned to it, is hidden.
 const TELLING: [&str; 8] = [
-    "password", "passwd", "secret", "token", "apikey", "api_key", "authorization", "cookie",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "authorization",
+    "cookie",
 ];
 /// Words after which a credential follows.
 const SCHEMES: [&str; 2] = ["bearer", "basic"];
@@ -32,7 +39,11 @@ fn redacted(text: &str) -> String {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         if hide_next && !bare.is_empty() {
             hide_next = SCHEMES.contains(&bare.as_str());
-            words.push(if hide_next { word.to_owned() } else { HIDDEN.to_owned() });
+            words.push(if hide_next {
+                word.to_owned()
+            } else {
+                HIDDEN.to_owned()
+            });
             continue;
         }
         hide_next = SCHEMES.contains(&bare.as_str()) || (telling(&bare) && word.ends_with([':', '=']));
@@ -51,7 +62,9 @@ fn one(word: &str) -> String {
             Some((_, host)) => format!("{HIDDEN}@{host}"),
             None => after.to_owned(),
         };
-        let (address, query) = after.split_once('?').map_or((after.as_str(), ""), |(a, _)| (a, "?[hidden]"));
+        let (address, query) = after
+            .split_once('?')
+            .map_or((after.as_str(), ""), |(a, _)| (a, "?[hidden]"));
         return format!("{before}://{address}{query}");
     }
     if let Some((name, value)) = word.split_once(['=', ':'])
@@ -86,12 +99,30 @@ mod tests {
         let error = |text: &str| told(&Error::conflict("poison", text).with_source("password=deep"));
         assert_eq!(error("it never works"), "poison: it never works");
         for (text, told) in [
-            ("postgres://me:s3cret@db/x is away", "poison: postgres://[hidden]@db/x is away"),
-            ("GET https://x.example/a?key=1 failed", "poison: GET https://x.example/a?[hidden] failed"),
-            ("sent Authorization: Bearer abc to it", "poison: sent Authorization: Bearer [hidden] to it"),
-            ("password=hunter2, said they", "poison: password=[hidden] said they"),
-            ("the secret: hunter2 was wrong", "poison: the secret: [hidden] was wrong"),
-            ("key sk-live-4f8a91c0d2e7b6a5 refused", "poison: key [hidden] refused"),
+            (
+                "postgres://me:s3cret@db/x is away",
+                "poison: postgres://[hidden]@db/x is away",
+            ),
+            (
+                "GET https://x.example/a?key=1 failed",
+                "poison: GET https://x.example/a?[hidden] failed",
+            ),
+            (
+                "sent Authorization: Bearer abc to it",
+                "poison: sent Authorization: Bearer [hidden] to it",
+            ),
+            (
+                "password=hunter2, said they",
+                "poison: password=[hidden] said they",
+            ),
+            (
+                "the secret: hunter2 was wrong",
+                "poison: the secret: [hidden] was wrong",
+            ),
+            (
+                "key sk-live-4f8a91c0d2e7b6a5 refused",
+                "poison: key [hidden] refused",
+            ),
             (
                 "task 0192f0c1-7a3b-7cde-8f00-1234567890ab is gone",
                 "poison: task 0192f0c1-7a3b-7cde-8f00-1234567890ab is gone",

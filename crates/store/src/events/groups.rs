@@ -130,7 +130,9 @@ impl Store {
     /// When the database fails.
     pub(crate) async fn oldest_group(&self) -> Result<Option<Cursor>> {
         let ctx = Ctx::system(self.clock().clone());
-        let read = self.read(&ctx, |tx| async move { Ok((tx.now().await?, groups().rows(&tx).await?)) });
+        let read = self.read(&ctx, |tx| async move {
+            Ok((tx.now().await?, groups().rows(&tx).await?))
+        });
         let (now, rows) = read.await?;
         let mut oldest: Option<Cursor> = None;
         for row in rows.iter().filter(|row| !abandoned(row, now)) {

@@ -253,7 +253,10 @@ async fn set_state(tx: &Tx, id: Uuid, state: State<'_>) -> Result<()> {
     if let State::Dead { error, tried } = state {
         update = update
             .col_expr(Column::Error, Expr::val(error))
-            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(i64::from(tried)))
+            .col_expr(
+                Column::Attempts,
+                Expr::col(Column::Attempts).add(i64::from(tried)),
+            )
             .col_expr(Column::At, Expr::val(tx.ctx().clock().now()));
     }
     tx.run_update(update).await.map(drop)
@@ -351,8 +354,13 @@ impl Store {
         let ctx = Ctx::system(self.clock().clone()).system_in(TenantId(letter.tenant_id));
         let before = Cursor::from_str(cursor)?.before();
         let batch = self.read(&ctx, |tx| async move {
-            tx.events_and_archived(Some(&before), &EventFilter::default(), 1, false).await
+            tx.events_and_archived(Some(&before), &EventFilter::default(), 1, false)
+                .await
         });
-        Ok(batch.await?.events.into_iter().find(|event| event.id == letter.event_id))
+        Ok(batch
+            .await?
+            .events
+            .into_iter()
+            .find(|event| event.id == letter.event_id))
     }
 }

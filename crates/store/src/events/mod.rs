@@ -14,8 +14,8 @@ mod read;
 mod runner;
 mod tail;
 
-pub use archive::{Archive, Archived, EventsArchived};
 pub(crate) use archive::migration as archive_migration;
+pub use archive::{Archive, Archived, EventsArchived};
 pub use chain::{ChainPage, Fault, LINK_EVENTS, Link, Linked, Verdict};
 pub use consumer::{Consumer, Group, MAX_ATTEMPTS, Turn};
 pub use cursor::Cursor;
@@ -276,7 +276,11 @@ impl Store {
         let Some(resume) = self.replay_gap(&ctx, &cursor).await? else {
             return Ok(cursor);
         };
-        tracing::warn!(group, code = "replay_gap", "events left the log before the group came back; it goes on behind them");
+        tracing::warn!(
+            group,
+            code = "replay_gap",
+            "events left the log before the group came back; it goes on behind them"
+        );
         metrics::counter!("synapscale_events_gaps_total", "group" => group.to_owned()).increment(1);
         Ok(resume)
     }

@@ -77,7 +77,10 @@ impl Trimmer {
     }
 
     async fn destroy(&mut self, streams: &Streams, name: &str) -> Result<()> {
-        tracing::warn!(group = name, "nobody reads this group of the stream in Redis; it is taken away");
+        tracing::warn!(
+            group = name,
+            "nobody reads this group of the stream in Redis; it is taken away"
+        );
         let mut command = ::redis::cmd("XGROUP");
         command.arg("DESTROY").arg(&streams.events).arg(name);
         streams.redis.ask::<i64>(&command).await?;

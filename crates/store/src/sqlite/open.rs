@@ -98,7 +98,10 @@ pub(crate) async fn open(path: &Path, config: &StoreConfig) -> Result<SqliteFile
     })
 }
 
-#[allow(clippy::disallowed_methods, reason = "the task ends with the writer, which ends with the store")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the task ends with the writer, which ends with the store"
+)]
 fn serve_checkpoints(conn: SqliteConnection, commits: Arc<Commits>, readers: Readers) {
     tokio::spawn(checkpoint::serve(conn, commits, readers));
 }

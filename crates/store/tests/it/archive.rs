@@ -14,7 +14,10 @@ use synapscale_testkit::db_test;
 const LONG: Duration = Duration::from_secs(60);
 
 async fn archive(store: &Store) -> Archived {
-    store.archive_events(Duration::ZERO, LONG, |_| Box::pin(async {})).await.expect("archived")
+    store
+        .archive_events(Duration::ZERO, LONG, |_| Box::pin(async {}))
+        .await
+        .expect("archived")
 }
 
 /// A workspace's whole past, in pages.
@@ -22,7 +25,8 @@ async fn past(store: &Store, ctx: &Ctx, newest_first: bool, page: u32) -> Vec<Ev
     let (mut all, mut from) = (Vec::new(), None);
     loop {
         let batch = store.read(ctx, |tx| async move {
-            tx.events_and_archived(from.as_ref(), &EventFilter::default(), page, newest_first).await
+            tx.events_and_archived(from.as_ref(), &EventFilter::default(), page, newest_first)
+                .await
         });
         let batch = batch.await.expect("read");
         all.extend(batch.events);
@@ -176,7 +180,12 @@ db_test! {
 /// Live events of the kind that the tests tell.
 async fn numbers_left(store: &Store, ctx: &Ctx) -> usize {
     let filter = EventFilter::parse("note.*").expect("kinds");
-    store.events_after(ctx, None, &filter, 100).await.expect("events").events.len()
+    store
+        .events_after(ctx, None, &filter, 100)
+        .await
+        .expect("events")
+        .events
+        .len()
 }
 
 async fn tamper_archives(db: &synapscale_testkit::TestDb, sql: &str) {

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use synapscale_core::{Ctx, Error, NewEvent, Result, new_id};
-use synapscale_store::events::{ABANDONED, Consumer, Consumers, Event, EventFilter, Group, MAX_ATTEMPTS, Turn};
+use synapscale_store::events::{
+    ABANDONED, Consumer, Consumers, Event, EventFilter, Group, MAX_ATTEMPTS, Turn,
+};
 use synapscale_store::{Redis, Relay, Store, Tx};
 use synapscale_testkit::{TestDb, redis_url};
 use tokio::sync::Notify;

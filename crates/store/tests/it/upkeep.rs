@@ -42,12 +42,13 @@ async fn fill(store: &Store, count: usize) -> Vec<uuid::Uuid> {
         ids.extend(written.await.expect("written"));
     }
     let removed = ids.clone();
-    store.write(&ctx, |tx| {
-        let removed = removed.clone();
-        async move { tx.delete_blobs(&removed).await }
-    })
-    .await
-    .expect("removed");
+    store
+        .write(&ctx, |tx| {
+            let removed = removed.clone();
+            async move { tx.delete_blobs(&removed).await }
+        })
+        .await
+        .expect("removed");
     ids
 }
 
@@ -96,7 +97,10 @@ async fn empty_pages_are_given_back_while_others_write() {
     let ctx = somebody();
     let done = AtomicBool::new(false);
     let upkeep = async {
-        let given = store.give_pages_back(Duration::from_secs(30)).await.expect("given back");
+        let given = store
+            .give_pages_back(Duration::from_secs(30))
+            .await
+            .expect("given back");
         done.store(true, Ordering::Relaxed);
         given
     };
@@ -104,7 +108,10 @@ async fn empty_pages_are_given_back_while_others_write() {
         let mut slowest = Duration::ZERO;
         while !done.load(Ordering::Relaxed) {
             let began = Instant::now();
-            store.write(&ctx, |tx| async move { add_note(&tx, "meanwhile").await }).await.expect("written");
+            store
+                .write(&ctx, |tx| async move { add_note(&tx, "meanwhile").await })
+                .await
+                .expect("written");
             slowest = slowest.max(began.elapsed());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -113,7 +120,13 @@ async fn empty_pages_are_given_back_while_others_write() {
     let (given, slowest) = tokio::join!(upkeep, others);
     assert!(given > 8_000, "{given} pages");
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-    assert_eq!(store.give_pages_back(Duration::from_secs(1)).await.expect("nothing left"), 0);
+    assert_eq!(
+        store
+            .give_pages_back(Duration::from_secs(1))
+            .await
+            .expect("nothing left"),
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,17 +137,25 @@ async fn statements_on_postgres_end_in_time() {
         statement_timeout: Duration::from_millis(300),
         ..StoreConfig::new(db.url().clone())
     };
-    let store = Store::open(config, secrets, Clock::system(), None).await.expect("open");
+    let store = Store::open(config, secrets, Clock::system(), None)
+        .await
+        .expect("open");
     migrations().migrate(&store).await.expect("migrated");
     let ctx = somebody();
     let began = Instant::now();
     let slept = store.write(&ctx, |tx| async move {
         add_note(&tx, "undone").await?;
         let sleep = Statement::from_string(DbBackend::Postgres, "SELECT pg_sleep(20)");
-        tx.query_one_raw(sleep).await.map_err(IntoCore::into_core).map(drop)
+        tx.query_one_raw(sleep)
+            .await
+            .map_err(IntoCore::into_core)
+            .map(drop)
     });
     let error = slept.await.expect_err("too long");
-    assert_eq!((error.code(), error.kind()), ("statement_timeout", ErrorKind::Timeout));
+    assert_eq!(
+        (error.code(), error.kind()),
+        ("statement_timeout", ErrorKind::Timeout)
+    );
     assert!(began.elapsed() < Duration::from_secs(5));
     assert!(crate::texts(&store, &ctx).await.is_empty());
     db.discard().await;
@@ -145,18 +166,35 @@ async fn a_migration_waits_for_no_lock_for_long_and_lets_others_through() {
     let db = TestDb::postgres().await;
     let store = open(&db).await;
     let ctx = somebody();
-    store.write(&ctx, |tx| async move { add_note(&tx, "before").await }).await.expect("written");
+    store
+        .write(&ctx, |tx| async move { add_note(&tx, "before").await })
+        .await
+        .expect("written");
     // Somebody reads the table in a transaction that stays open for longer than the migration would wait.
-    let mut holder = PgConnection::connect(&db.connection_string()).await.expect("connected");
-    sqlx::raw_sql("BEGIN; LOCK TABLE synapscale_db.notes IN ACCESS SHARE MODE").execute(&mut holder).await.expect("held");
-    let changed = Migrations::new([note_migration(), Migration::new("test_0002_more").add_column("notes", text("more").null())]);
+    let mut holder = PgConnection::connect(&db.connection_string())
+        .await
+        .expect("connected");
+    sqlx::raw_sql("BEGIN; LOCK TABLE synapscale_db.notes IN ACCESS SHARE MODE")
+        .execute(&mut holder)
+        .await
+        .expect("held");
+    let changed = Migrations::new([
+        note_migration(),
+        Migration::new("test_0002_more").add_column("notes", text("more").null()),
+    ]);
     let others = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let began = Instant::now();
-        store.write(&ctx, |tx| async move { add_note(&tx, "meanwhile").await }).await.expect("written");
+        store
+            .write(&ctx, |tx| async move { add_note(&tx, "meanwhile").await })
+            .await
+            .expect("written");
         let waited = began.elapsed();
         tokio::time::sleep(Duration::from_secs(3)).await;
-        sqlx::raw_sql("COMMIT").execute(&mut holder).await.expect("let go");
+        sqlx::raw_sql("COMMIT")
+            .execute(&mut holder)
+            .await
+            .expect("let go");
         waited
     };
     let (migrated, waited) = tokio::join!(changed.migrate(&store), others);
@@ -173,7 +211,9 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
         write_queue: 8,
         ..StoreConfig::new(db.url().clone())
     };
-    let store = Store::open(config, secrets, Clock::system(), None).await.expect("open");
+    let store = Store::open(config, secrets, Clock::system(), None)
+        .await
+        .expect("open");
     migrations().migrate(&store).await.expect("migrated");
     let began = Instant::now();
     let writes = (0..40).map(|number| {
@@ -188,10 +228,16 @@ async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
         }
     });
     let answers = futures::future::join_all(writes).await;
-    let refused: Vec<_> = answers.iter().filter_map(|(_, answer, at)| Some((answer.as_ref().err()?, at))).collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .filter_map(|(_, answer, at)| Some((answer.as_ref().err()?, at)))
+        .collect();
     assert!(refused.len() >= 20 && refused.len() <= 36, "{}", refused.len());
     for (error, at) in refused {
-        assert_eq!((error.code(), error.kind()), ("write_queue_full", ErrorKind::Unavailable));
+        assert_eq!(
+            (error.code(), error.kind()),
+            ("write_queue_full", ErrorKind::Unavailable)
+        );
         assert_eq!(error.retry_delay(), Some(Duration::from_secs(1)));
         assert!(*at < Duration::from_millis(500), "{at:?}");
     }

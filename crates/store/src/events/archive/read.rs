@@ -3,6 +3,7 @@
 use super::super::cursor::{Cursor, Position};
 use super::super::entity::archive;
 use super::super::read::{Event, EventBatch, EventFilter, wants};
+use super::write::SPAN_LINKS;
 use super::{Line, end, event, first_of, last_of};
 use crate::scoped::Scoped;
 use crate::store::Store;
@@ -76,7 +77,12 @@ impl Tx {
     }
 
     async fn forth(&self, from: Option<&Cursor>, filter: &EventFilter, limit: u32) -> Result<EventBatch> {
-        let log = self.shared().log.get().copied().ok_or_else(super::super::not_migrated)?;
+        let log = self
+            .shared()
+            .log
+            .get()
+            .copied()
+            .ok_or_else(super::super::not_migrated)?;
         let start = from.map_or_else(Position::default, |cursor| cursor.position);
         let Some(end) = end(self).await?.filter(|end| *end > start) else {
             return self.events(from, filter, limit, false).await;
@@ -95,14 +101,25 @@ impl Tx {
                 break;
             }
         }
-        let cursor = |position| Cursor { log: log.id, position };
+        let cursor = |position| Cursor {
+            log: log.id,
+            position,
+        };
         if found.len() < limit as usize && reached >= end {
             let left = limit - u32::try_from(found.len()).unwrap_or(limit);
             let rest = self.events(Some(&cursor(end)), filter, left, false).await?;
             found.extend(rest.events);
-            return Ok(EventBatch { next: rest.next, events: found, more: rest.more });
+            return Ok(EventBatch {
+                next: rest.next,
+                events: found,
+                more: rest.more,
+            });
         }
-        Ok(EventBatch { next: cursor(reached), events: found, more: true })
+        Ok(EventBatch {
+            next: cursor(reached),
+            events: found,
+            more: true,
+        })
     }
 
     async fn back(&self, from: Option<&Cursor>, filter: &EventFilter, limit: u32) -> Result<EventBatch> {
@@ -135,9 +152,23 @@ impl Tx {
         Ok(batch)
     }
 
-    fn take_line(&self, line: &Line, place: Position, filter: &EventFilter, to: &mut Vec<Event>) -> Result<()> {
-        let log = self.shared().log.get().copied().ok_or_else(super::super::not_migrated)?;
-        let cursor = Cursor { log: log.id, position: place };
+    fn take_line(
+        &self,
+        line: &Line,
+        place: Position,
+        filter: &EventFilter,
+        to: &mut Vec<Event>,
+    ) -> Result<()> {
+        let log = self
+            .shared()
+            .log
+            .get()
+            .copied()
+            .ok_or_else(super::super::not_migrated)?;
+        let cursor = Cursor {
+            log: log.id,
+            position: place,
+        };
         let event = event(&line.row, cursor)?;
         if event.tenant == self.ctx().tenant() && wants(filter, &event) {
             to.push(event);
@@ -146,10 +177,10 @@ impl Tx {
     }
 
     async fn objects_after(&self, place: Position) -> Result<Vec<archive::Model>> {
-        use archive::Column::{LastEpoch, LastSeq, LastXid, Sealed};
+        use archive::Column::{LastEpoch, LastSeq, LastXid, Unsealed};
         let query = self
             .find::<archive::Entity>()
-            .filter(Sealed.eq(true))
+            .filter(Unsealed.is_null())
             .filter(beyond([LastEpoch, LastXid, LastSeq], place, true));
         let query = query
             .order_by_asc(LastEpoch)
@@ -159,8 +190,8 @@ impl Tx {
     }
 
     async fn objects_before(&self, place: Option<Position>) -> Result<Vec<archive::Model>> {
-        use archive::Column::{FirstEpoch, FirstSeq, FirstXid, LastEpoch, LastSeq, LastXid, Sealed};
-        let mut query = self.find::<archive::Entity>().filter(Sealed.eq(true));
+        use archive::Column::{FirstEpoch, FirstSeq, FirstXid, LastEpoch, LastSeq, LastXid, Unsealed};
+        let mut query = self.find::<archive::Entity>().filter(Unsealed.is_null());
         if let Some(place) = place {
             query = query.filter(beyond([FirstEpoch, FirstXid, FirstSeq], place, false));
         }
@@ -189,8 +220,9 @@ impl Span {
         let read = store.read(&ctx, |tx| async move {
             let query = tx
                 .find_as_system::<archive::Entity>()?
-                .filter(archive::Column::Sealed.eq(true))
+                .filter(archive::Column::Unsealed.is_null())
                 .filter(archive::Column::LinkUntil.gte(number))
+                .filter(archive::Column::LinkUntil.lt(number.saturating_add_unsigned(SPAN_LINKS)))
                 .filter(archive::Column::LinkFrom.lte(number));
             query.rows(&tx).await
         });
@@ -207,10 +239,17 @@ impl Span {
             });
             let found = lines(&row, &content.await?)?;
             let (first, last) = (first_of(&row), last_of(&row));
-            span.from = if span.rows.is_empty() { first } else { span.from.min(first) };
+            span.from = if span.rows.is_empty() {
+                first
+            } else {
+                span.from.min(first)
+            };
             span.until = span.until.max(last);
-            span.rows
-                .extend(found.into_iter().map(|(place, line)| (place, line.row.get().to_owned())));
+            span.rows.extend(
+                found
+                    .into_iter()
+                    .map(|(place, line)| (place, line.row.get().to_owned())),
+            );
         }
         span.rows.sort_unstable_by_key(|(place, _)| *place);
         Ok(span)

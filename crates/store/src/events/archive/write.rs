@@ -27,7 +27,7 @@ use synapscale_core::{Ctx, Error, NewEvent, Result, TenantId, new_id};
 use uuid::Uuid;
 
 /// Most links of one span.
-const SPAN_LINKS: u64 = 20;
+pub(super) const SPAN_LINKS: u64 = 20;
 /// A span ends with the link that brings it above this size, in bytes before compression.
 const SPAN_BYTES: usize = 32 * 1024 * 1024;
 /// An object is written when it has this size, in bytes before compression.
@@ -113,7 +113,7 @@ impl Store {
         let rows = self.read(&ctx, |tx| async move {
             let query = tx.find_as_system::<archive::Entity>()?;
             query
-                .filter(archive::Column::Sealed.eq(false))
+                .filter(archive::Column::Unsealed.is_not_null())
                 .limit(10_000)
                 .rows(&tx)
                 .await
@@ -125,7 +125,7 @@ impl Store {
                 let gone = tx
                     .delete::<archive::Entity>()
                     .filter(archive::Column::Id.eq(id))
-                    .filter(archive::Column::Sealed.eq(false));
+                    .filter(archive::Column::Unsealed.is_not_null());
                 match tx.run_delete(gone).await? {
                     0 => Ok(()),
                     _ => tx.delete_blobs(&[blob]).await,
@@ -180,7 +180,10 @@ impl Store {
             let events = found.await?;
             if i64::try_from(events.len()).unwrap_or(i64::MAX) != link.events {
                 // Archived, what was taken away would be forgotten.
-                let words = format!("link {} of the audit trail is not whole: see `audit verify`", link.number);
+                let words = format!(
+                    "link {} of the audit trail is not whole: see `audit verify`",
+                    link.number
+                );
                 return Err(Error::conflict("chain_broken", words));
             }
             for event in events {
@@ -228,7 +231,13 @@ impl Store {
     }
 
     /// Writes one object; compressing is done before the transaction.
-    async fn put(&self, writing: &mut Writing, tenant: TenantId, object: Object, link_until: i64) -> Result<()> {
+    async fn put(
+        &self,
+        writing: &mut Writing,
+        tenant: TenantId,
+        object: Object,
+        link_until: i64,
+    ) -> Result<()> {
         let Some((first, last)) = object.ends else {
             return Ok(());
         };
@@ -239,8 +248,7 @@ impl Store {
         let row = archive::Model {
             tenant_id: tenant.0,
             id: new_id(),
-            span: writing.id,
-            sealed: false,
+            unsealed: Some(writing.id),
             link_from: writing.link_from,
             link_until,
             first_epoch: from.epoch,
@@ -290,10 +298,9 @@ impl Store {
             async move {
                 let objects = tx
                     .update_as_system::<archive::Entity>()?
-                    .col_expr(archive::Column::Sealed, Expr::val(true))
+                    .col_expr(archive::Column::Unsealed, Expr::val(None::<Uuid>))
                     .col_expr(archive::Column::LinkUntil, Expr::val(number))
-                    .filter(archive::Column::Span.eq(span))
-                    .filter(archive::Column::Sealed.eq(false));
+                    .filter(archive::Column::Unsealed.eq(span));
                 let floor = tx
                     .update_as_system::<log::Entity>()?
                     .col_expr(log::Column::Floor, Expr::val(until))
@@ -301,7 +308,10 @@ impl Store {
                     .filter(log::Column::FloorLink.eq(link_from - 1));
                 // Another process that did the same was faster, or took these objects for a dead one's.
                 if tx.run_update(objects).await? != written || tx.run_update(floor).await? != 1 {
-                    return Err(Error::conflict("archived_elsewhere", "Another process archives these events."));
+                    return Err(Error::conflict(
+                        "archived_elsewhere",
+                        "Another process archives these events.",
+                    ));
                 }
                 tx.emit(event);
                 Ok(())
@@ -334,6 +344,5 @@ async fn remove_slice(tx: &Tx) -> Result<u64> {
     };
     let floor = Cursor::from_str(&floor)?.position;
     let done = tx.execute_raw(sql::remove_until(tx, floor, SLICE)).await;
-    done.map(|done| done.rows_affected())
-        .map_err(IntoCore::into_core)
+    done.map(|done| done.rows_affected()).map_err(IntoCore::into_core)
 }

@@ -124,12 +124,20 @@ impl Store {
             if !full {
                 let behind = self.chain_behind(NOT_LINKED).await?;
                 look.verdict.not_linked = i64::try_from(behind).unwrap_or(i64::MAX);
-                return Ok(ChainPage { verdict: look.verdict, next: None, of: reached });
+                return Ok(ChainPage {
+                    verdict: look.verdict,
+                    next: None,
+                    of: reached,
+                });
             }
             if began.elapsed() > within {
                 let last = self.read(&ctx, |tx| async move { super::last_link(&tx).await });
                 let of = last.await?.map_or(reached, |link| link.number);
-                return Ok(ChainPage { verdict: look.verdict, next: Some(reached), of });
+                return Ok(ChainPage {
+                    verdict: look.verdict,
+                    next: Some(reached),
+                    of,
+                });
             }
         }
     }
@@ -144,7 +152,13 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn link(&mut self, link: &link::Model, expected: i64, before: Option<&[u8]>, floor: i64) -> Result<()> {
+    async fn link(
+        &mut self,
+        link: &link::Model,
+        expected: i64,
+        before: Option<&[u8]>,
+        floor: i64,
+    ) -> Result<()> {
         let what = match link.number == expected {
             true => self.what_is_wrong(link, before, floor).await?,
             false => Some(format!("link {expected} is missing before it")),
@@ -175,7 +189,9 @@ impl Look<'_> {
                 return Ok(None);
             }
             let ctx = Ctx::system(self.store.clock().clone());
-            let now = self.store.read(&ctx, |tx| async move { Ok(log_row(&tx).await?.floor_link) });
+            let now = self
+                .store
+                .read(&ctx, |tx| async move { Ok(log_row(&tx).await?.floor_link) });
             // Unless it was archived a moment ago.
             if link.number > now.await? {
                 self.verdict.events += there;
@@ -201,7 +217,9 @@ impl Look<'_> {
             async move { whole_link(&tx, &link).await }
         });
         let events = read.await?;
-        let digests = events.iter().map(|event| canonical(event).map(|row| sha256(&row)));
+        let digests = events
+            .iter()
+            .map(|event| canonical(event).map(|row| sha256(&row)));
         Ok((count(&events), hash(before, link.number, digests)?))
     }
 
