@@ -16,6 +16,7 @@ mod mcp_client;
 mod models;
 mod otlp;
 mod pages;
+mod plans;
 mod process;
 mod runs;
 mod sessions;
