@@ -21,6 +21,7 @@ mod mcp_client;
 mod models;
 mod otlp;
 mod pages;
+mod plans;
 mod process;
 mod profiles;
 mod runs;

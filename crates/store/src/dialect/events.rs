@@ -163,27 +163,44 @@ pub(crate) fn waiting(tx: &Tx, of: &Page<'_>) -> Statement {
     inner
 }
 
-/// Takes the oldest rows up to a position away, a bounded number.
-pub(crate) fn remove_until(tx: &Tx, until: Position, limit: u64) -> Statement {
+/// The position of the oldest rows' last one, when there are `limit` of them up to `until`.
+pub(crate) fn nth_until(tx: &Tx, until: Position, limit: u64) -> Statement {
     let mut v = Values {
         backend: tx.backend(),
         values: Vec::new(),
     };
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let skipped = i64::try_from(limit.saturating_sub(1)).unwrap_or(i64::MAX);
     let sql = match tx.backend() {
         Backend::Sqlite => format!(
-            "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= {} ORDER BY seq LIMIT {})",
+            "SELECT 0 AS epoch, 0 AS xid, seq FROM events WHERE seq <= {} ORDER BY seq LIMIT 1 OFFSET {}",
             v.bind(until.seq),
-            v.bind(most)
+            v.bind(skipped)
         ),
         Backend::Postgres => format!(
-            "WITH old AS (SELECT tenant_id, seq FROM events WHERE (epoch, xid, seq) <= ({}, {}, {}) \
-             ORDER BY epoch, xid, seq LIMIT {}) \
-             DELETE FROM events AS e USING old WHERE e.tenant_id = old.tenant_id AND e.seq = old.seq",
+            "SELECT epoch, xid, seq FROM events WHERE (epoch, xid, seq) <= ({}, {}, {}) \
+             ORDER BY epoch, xid, seq LIMIT 1 OFFSET {}",
             v.bind(until.epoch),
             v.bind(until.xid),
             v.bind(until.seq),
-            v.bind(most)
+            v.bind(skipped)
+        ),
+    };
+    Statement::from_sql_and_values(tx.get_database_backend(), sql, v.values)
+}
+
+/// Takes all rows up to a position away.
+pub(crate) fn remove_until(tx: &Tx, until: Position) -> Statement {
+    let mut v = Values {
+        backend: tx.backend(),
+        values: Vec::new(),
+    };
+    let sql = match tx.backend() {
+        Backend::Sqlite => format!("DELETE FROM events WHERE seq <= {}", v.bind(until.seq)),
+        Backend::Postgres => format!(
+            "DELETE FROM events WHERE (epoch, xid, seq) <= ({}, {}, {})",
+            v.bind(until.epoch),
+            v.bind(until.xid),
+            v.bind(until.seq)
         ),
     };
     Statement::from_sql_and_values(tx.get_database_backend(), sql, v.values)

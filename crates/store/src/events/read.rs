@@ -318,6 +318,16 @@ pub(crate) async fn waiting(
     Ok((u64::try_from(count).unwrap_or(0), oldest))
 }
 
+/// The place of the `limit`th of the oldest rows up to `until`, if there are so many.
+pub(crate) async fn nth_until(tx: &Tx, until: Position, limit: u64) -> Result<Option<Position>> {
+    let row = tx
+        .query_one_raw(sql::nth_until(tx, until, limit))
+        .await
+        .map_err(IntoCore::into_core)?;
+    row.map(|row| position(&row).map_err(IntoCore::into_core))
+        .transpose()
+}
+
 /// The last settled position; the archive's end when the log holds nothing more.
 pub(crate) async fn head(tx: &Tx, log: LogIdentity) -> Result<Position> {
     let row = tx

@@ -3,7 +3,7 @@
 use super::super::chain::{links, whole_link};
 use super::super::cursor::{Cursor, Position};
 use super::super::entity::{archive, link, log};
-use super::super::read::Event;
+use super::super::read::{Event, nth_until};
 use super::{EventsArchived, Line, canonical, log_row};
 use crate::dialect::events as sql;
 use crate::errors::IntoCore;
@@ -343,6 +343,7 @@ async fn remove_slice(tx: &Tx) -> Result<u64> {
         return Ok(0);
     };
     let floor = Cursor::from_str(&floor)?.position;
-    let done = tx.execute_raw(sql::remove_until(tx, floor, SLICE)).await;
+    let until = nth_until(tx, floor, SLICE).await?.unwrap_or(floor);
+    let done = tx.execute_raw(sql::remove_until(tx, until)).await;
     done.map(|done| done.rows_affected()).map_err(IntoCore::into_core)
 }
