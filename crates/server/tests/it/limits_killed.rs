@@ -1,5 +1,4 @@
-//! `kill -9` while runs hold and wait for places: no limit is passed and no place is lost. And a run that brings its worker
-//! down each time is set aside at last.
+//! `kill -9` while runs hold and wait for places: no limit is passed and no place is lost.
 
 use crate::process::{Server, bootstrap};
 use chrono::{DateTime, Utc};
@@ -15,8 +14,6 @@ const KILLS: u64 = 8;
 const MAX: usize = 2;
 /// Runs for each of the three keys.
 const EACH: usize = 8;
-/// At so many deaths a run is set aside.
-const DEATHS: usize = 10;
 const LEASE: (&str, &str) = ("SYNAPSCALE_LEASE_SECONDS", "1");
 const MASTER: (&str, &str) = (
     "SYNAPSCALE_MASTER_KEY",
@@ -104,83 +101,4 @@ db_test! {
             assert_eq!(server.ended(run["run_id"].as_str().expect("an id")).await["status"], "succeeded");
         }
     }
-}
-
-/// Waits until so many of the database's connections stand at a lock.
-async fn stand_at_locks(database: &mut sqlx::PgConnection, wanted: i64) {
-    for _ in 0..600 {
-        let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let standing: i64 = sqlx::query_scalar(query)
-            .fetch_one(&mut *database)
-            .await
-            .expect("a count");
-        if standing >= wanted {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("the run was not taken for the {wanted}th time");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_always_brings_its_worker_down_is_set_aside() {
-    use sqlx::Connection;
-    let db = TestDb::postgres().await;
-    let owner = bootstrap(&db).await;
-    let api = Server::start_in(
-        &db,
-        &owner.api_key,
-        &["--roles", "api"],
-        &[LEASE, MASTER],
-        &db.folder().join("api"),
-    )
-    .await;
-    let project = api.project("P").await;
-    let task = json!({ "project_id": project, "title": "held" });
-    let task = api.ask(Method::POST, "/api/v1/tasks", task).await;
-    let update =
-        json!({ "operation": "tasks.update", "input": { "task_id": task["id"], "title": "changed" } });
-    api.apply(json!({ "name": "poison", "nodes": {
-        "start": { "kind": "trigger.manual@1" },
-        "pause": { "kind": "wait@1", "after": "start", "with": { "seconds": 0.1 } },
-        "change": { "kind": "operation@1", "after": "pause", "with": update },
-    } }))
-    .await;
-    let started = api
-        .ask(Method::POST, "/api/v1/workflows/poison/runs", json!({}))
-        .await;
-    let run = started["run_id"].as_str().expect("an id").to_owned();
-    // Whoever takes the run stands still in its burst, where it can be killed each time.
-    let url = db.connection_string();
-    let (mut holder, mut looker) = tokio::join!(
-        sqlx::PgConnection::connect(&url),
-        sqlx::PgConnection::connect(&url)
-    );
-    let (holder, looker) = (
-        holder.as_mut().expect("connected"),
-        looker.as_mut().expect("connected"),
-    );
-    let mut held = holder.begin().await.expect("begun");
-    let id: uuid::Uuid = task["id"].as_str().expect("an id").parse().expect("an id");
-    let locked = sqlx::query("SELECT 1 FROM synapscale_db.tasks WHERE id = $1 FOR UPDATE").bind(id);
-    assert!(locked.fetch_optional(&mut *held).await.expect("locked").is_some());
-    for death in 1..=DEATHS {
-        let mut worker = worker(&db, &owner.api_key, "worker").await;
-        stand_at_locks(looker, i64::try_from(death).expect("small")).await;
-        worker.kill().await;
-    }
-    let worker = worker(&db, &owner.api_key, "worker").await;
-    let paused = api.ended(&run).await;
-    assert_eq!(
-        (&paused["status"], &paused["error"]["code"]),
-        (&json!("paused"), &json!("crashed_its_worker")),
-        "{paused}"
-    );
-    held.rollback().await.expect("let go");
-    api.ask(Method::POST, &format!("/api/v1/runs/{run}/resume"), json!({}))
-        .await;
-    let done = api.ended(&run).await;
-    assert_eq!(done["status"], "succeeded", "{done}");
-    drop(worker);
-    db.discard().await;
 }
