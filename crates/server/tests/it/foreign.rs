@@ -82,7 +82,9 @@ pub async fn furnish(db: &TestDb, server: &Server, owner: &Owner) -> Theirs {
     let path = format!("/api/v1/conversations/{}/messages", id(&talk["id"]));
     let said = server.ask(Method::POST, &path, json!({ "text": MARK })).await;
     server.ended(&id(&said["run_id"])).await;
-    let import = server.ask(Method::POST, "/api/v1/imports", json!({ "name": MARK })).await;
+    let import = server
+        .ask(Method::POST, "/api/v1/imports", json!({ "name": MARK }))
+        .await;
     let ids = BTreeMap::from([
         ("agent_id", id(&agent["id"])),
         ("conversation_id", id(&talk["id"])),

@@ -18,7 +18,10 @@ async fn over(server: &Server, id: &str) -> Value {
     for _ in 0..1_200 {
         let found = server.get(&format!("/api/v1/imports/{id}")).await;
         assert_eq!(found["stopped"], false, "{found}");
-        if ["done", "undone"].map(|status| json!(status)).contains(&found["status"]) {
+        if ["done", "undone"]
+            .map(|status| json!(status))
+            .contains(&found["status"])
+        {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -31,7 +34,11 @@ async fn titles(server: &Server) -> Vec<String> {
     loop {
         let page = server.get(&format!("/api/v1/tasks?limit=200{cursor}")).await;
         let items = page["items"].as_array().expect("items");
-        titles.extend(items.iter().map(|task| task["title"].as_str().expect("a title").to_owned()));
+        titles.extend(
+            items
+                .iter()
+                .map(|task| task["title"].as_str().expect("a title").to_owned()),
+        );
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return titles,

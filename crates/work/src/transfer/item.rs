@@ -20,6 +20,8 @@ const MAX_NOTE: usize = 1_000;
 const MAX_TAGS: usize = 50;
 const MAX_WAITS: usize = 50;
 const MAX_ENTRIES: usize = 1_000;
+/// Largest metadata, in bytes of JSON: some of it is ours.
+const MAX_METADATA: usize = 60 * 1024;
 /// Longest key of a task in a file, in bytes; longer ones are replaced by a digest.
 const MAX_KEY: usize = 200;
 
@@ -123,9 +125,9 @@ impl Problems {
         if self.items.len() < MAX_LISTED {
             self.items.push(Problem {
                 level,
-                at: at.chars().take(MAX_NAME).collect(),
+                at: without_nul(at).chars().take(MAX_NAME).collect(),
                 code: code.to_owned(),
-                message: message.into(),
+                message: without_nul(&message.into()),
             });
         }
     }
@@ -182,6 +184,9 @@ impl Reading {
             }
         }
         for note in &mut item.notes {
+            if let Some(author) = &mut note.author {
+                cut("name of who wrote a comment", author, MAX_NAME);
+            }
             cut("comment", &mut note.body, MAX_TEXT - MAX_NOTE);
         }
         for spent in &mut item.times {
@@ -252,14 +257,17 @@ impl Reading {
                 "This rule for coming again is left out: there is no such.",
             );
         }
-        if serde_json::to_vec(&item.metadata).map_or(0, |bytes| bytes.len()) > 60 * 1024 {
+        let metadata = serde_json::to_string(&item.metadata).unwrap_or_default();
+        // One of the databases keeps no NUL, not even an escaped one.
+        if metadata.len() > MAX_METADATA || metadata.contains("\\u0000") {
             item.metadata = Map::new();
-            self.problems.warn(
-                at,
-                "too_large",
-                "What else belongs to it is more than 60 KiB and is left out.",
-            );
+            let words = "What else belongs to it is more than 60 KiB, or has NUL characters; it is left out.";
+            self.problems.warn(at, "metadata", words);
         }
+        item.elsewhere.retain(|system, id| {
+            let fits = |text: &str| !text.contains('\0') && text.chars().count() <= MAX_NAME;
+            fits(system) && fits(id)
+        });
         if item
             .position
             .as_deref()
@@ -268,6 +276,11 @@ impl Reading {
             item.position = None;
         }
     }
+}
+
+/// A text without what not every database can keep.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 /// A text on one line.

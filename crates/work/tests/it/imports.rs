@@ -384,6 +384,19 @@ db_test! {
         assert_eq!(items(&home.ok("imports.list", json!({})).await).len(), 1, "what was not started is forgotten");
     }
 
+    async fn nothing_comes_in_that_a_database_cannot_keep(db: TestDb) {
+        let rig = Rig::new(db).await;
+        let table = b"id,title,due,project,tags,comment\n\0,t\0i,so\0on,P\0Q,a\0b,x\0y\n";
+        let done = rig.import(&rig.home.ctx, "nul.csv", table).await;
+        assert_eq!((&done["status"], counts(&done)), (&json!("done"), [1, 0, 0, 0]), "{done}");
+        let own = r#"{"format":"synapscale.tasks","version":1,"tasks":[{"id":"a\u0000","title":"n\u0000","project":"\u0000",
+            "metadata":{"k\u0000":["\u0000"]},"integration_ids":{"x":"\u0000"},"tags":["\u0000"],"parent_id":"\u0000",
+            "comments":[{"id":"\u0000","body":"b\u0000","author":"\u0000"}]}]}"#;
+        let done = rig.import(&rig.home.ctx, "nul.json", own.as_bytes()).await;
+        assert_eq!((&done["status"], counts(&done)), (&json!("done"), [1, 0, 0, 0]), "{done}");
+        assert_eq!(rig.titles().await, ["n", "t i"]);
+    }
+
     async fn the_samples_are_what_they_say(db: TestDb) {
         let rig = Rig::new(db).await;
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/import");
