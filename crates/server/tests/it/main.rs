@@ -12,6 +12,7 @@ mod durable;
 mod events;
 mod faces;
 mod families_killed;
+mod faults;
 mod foreign;
 mod fuzz;
 mod main_job;
