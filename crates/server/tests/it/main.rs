@@ -21,6 +21,7 @@ mod models;
 mod otlp;
 mod pages;
 mod process;
+mod processes;
 mod profiles;
 mod runs;
 mod sessions;
