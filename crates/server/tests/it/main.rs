@@ -25,6 +25,7 @@ mod processes;
 mod profiles;
 mod runs;
 mod sessions;
+mod soak;
 mod stream;
 mod tenants;
 mod undo;
