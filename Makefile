@@ -5,12 +5,15 @@ SHELL := bash
 .PHONY: help run demo build test fuzz soak bench bench-web lint lint-all fmt deny tidy clean-data
 
 PROFILE ?= dev
-# Each profile has data and a port of its own; a settings file's word goes before the port's default.
+# Each profile has data and a port of its own, unless a settings file says otherwise.
 PORT_dev = 8080
 PORT_staging = 8081
 PORT_prod = 8082
 DATA ?= ./data$(if $(filter-out dev,$(PROFILE)),-$(PROFILE))
 LISTEN ?= 127.0.0.1:$(PORT_$(PROFILE))
+SETTINGS = $(wildcard synapscale.$(PROFILE).toml synapscale.toml)
+# $(call unless-set,NAME,FLAG): the flag, unless NAME is only a default and there is a settings file.
+unless-set = $(if $(and $(SETTINGS),$(filter file,$(origin $(1)))),,$(2) "$($(1))")
 ARGS ?=
 
 BINARY = $$(scripts/target-dir.sh)/release/synapscale
@@ -24,7 +27,7 @@ run: ## Build the server and start it (SQLite in DATA, on LISTEN; PROFILE=stagin
 	@scripts/prereq.sh
 	@scripts/web.sh
 	cargo build --release -p synapscale-server
-	@exec "$(BINARY)" serve --data "$(DATA)" --listen "$(LISTEN)" --profile "$(PROFILE)" $(ARGS)
+	@exec "$(BINARY)" serve $(call unless-set,DATA,--data) $(call unless-set,LISTEN,--listen) --profile "$(PROFILE)" $(ARGS)
 
 demo: ## Build the server and run the demonstration
 	@scripts/prereq.sh

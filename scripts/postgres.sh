@@ -6,6 +6,8 @@
 #   scripts/postgres.sh stop    stop it and delete its files
 #   scripts/postgres.sh url     print its URL (exit 1 when none runs)
 #   scripts/postgres.sh env     print the same as an `export` line, for eval
+#   scripts/postgres.sh halt    end it as a power cut would, and keep its files
+#   scripts/postgres.sh resume  start what was halted, on the same port
 #
 # SYNAPSCALE_TEST_DIR  the scratch directory; default ${TMPDIR:-/tmp}/synapscale-test-pg.$UID
 # SYNAPSCALE_PG_BIN    the folder of initdb and postgres, when they are not where they usually are
@@ -240,6 +242,20 @@ stop() {
   rmdir -- "$DIR" 2>/dev/null || true
 }
 
+# For tests of what happens without a database: never for the cluster that others share.
+halt() {
+  find_server && [[ -s $READY ]] || die "none runs in $DIR"
+  choose_user
+  as_server "$PG_BIN/pg_ctl" -D "$DATA" -m immediate -w -t 30 stop >/dev/null </dev/null || die "it does not stop"
+}
+
+resume() {
+  find_server && [[ -s $READY ]] || die "none was halted in $DIR"
+  choose_user
+  as_server "$PG_BIN/pg_ctl" -D "$DATA" -l "$LOG" -w -t 60 -o "-p $(<"$READY")" start >/dev/null </dev/null ||
+    die "it does not start again; its log: $LOG"
+}
+
 url() {
   if find_server && [[ -e $DATA ]]; then
     choose_user
@@ -253,11 +269,13 @@ url() {
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
-case ${1:-} in start | stop | url | env) ;; *) usage ;; esac
+case ${1:-} in start | stop | halt | resume | url | env) ;; *) usage ;; esac
 cd / # the server's user may not be allowed to stand where the caller stands
 case $1 in
   start) take_lock; start ;;
   stop) take_lock; stop ;;
+  halt) take_lock; halt ;;
+  resume) take_lock; resume ;;
   url) url ;;
   env) address=$(url); echo "export SYNAPSCALE_TEST_POSTGRES_URL=$address" ;;
 esac

@@ -161,6 +161,12 @@ pub(crate) const CODES: &[Code] = &[
         "Wait a moment and try again.",
     ),
     code(
+        "disk_full",
+        503,
+        "The database's disk is full; reading goes on.",
+        "Make room on it; writing goes on by itself.",
+    ),
+    code(
         "write_queue_full",
         503,
         "Too many writes are waiting.",

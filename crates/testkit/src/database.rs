@@ -64,14 +64,18 @@ impl TestDb {
 
     /// A new PostgreSQL database.
     pub async fn postgres() -> Self {
-        let server = postgres_url();
+        Self::postgres_at(&postgres_url()).await
+    }
+
+    /// A new database of the PostgreSQL server at `server`, a URL with a database; it goes with its server.
+    pub async fn postgres_at(server: &str) -> Self {
         let name = format!("t_{}", new_id().simple());
-        let mut admin = PgConnection::connect(&server).await.expect("the test server");
+        let mut admin = PgConnection::connect(server).await.expect("the test server");
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
             .execute(&mut admin)
             .await
             .expect("a new database");
-        let url = DatabaseUrl::Postgres(with_database(&server, &name));
+        let url = DatabaseUrl::Postgres(with_database(server, &name));
         TestDb {
             folder: tempfile::tempdir().expect("a scratch folder"),
             url,
@@ -96,6 +100,30 @@ impl TestDb {
             }
             panic!("{name} could not be dropped");
         }
+    }
+
+    /// Changes rows past the product, as the app's role within a tenant: what a test cannot wait for. PostgreSQL only.
+    pub async fn execute_in(&self, tenant: &str, sql: &str) -> u64 {
+        let mut conn = PgConnection::connect(&self.connection_string())
+            .await
+            .expect("connected");
+        let mut tx = conn.begin().await.expect("begun");
+        for set in [
+            "SET LOCAL search_path TO synapscale_db".to_owned(),
+            format!("SELECT set_config('app.tenant_id', '{tenant}', true)"),
+            "SET LOCAL ROLE synapscale_app".to_owned(),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(set))
+                .execute(&mut *tx)
+                .await
+                .expect("set");
+        }
+        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&mut *tx)
+            .await;
+        let rows = done.expect("executed").rows_affected();
+        tx.commit().await.expect("committed");
+        rows
     }
 
     /// The test's own folder.

@@ -1,17 +1,17 @@
 //! `kill -9` at any moment: what was acknowledged is there, no step twice, every run ends.
 
 use crate::process::{Server, base, bootstrap, command};
-use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use synapscale_testkit::{Receiver, db_test};
+use synapscale_testkit::{Receiver, TestDb, db_test};
 
 /// How often the process is killed on each database.
 const KILLS: usize = 20;
 
+/// What the server answered well: titles by the ids that it gave.
 #[derive(Default)]
 struct Acknowledged {
     runs: BTreeMap<String, String>,
@@ -120,66 +120,136 @@ async fn all_tasks(server: &Server) -> Vec<Value> {
     }
 }
 
-db_test! {
-    async fn killed_twenty_times_nothing_is_lost(db: TestDb) {
+/// A server under load that is killed again and again, and the book of what it acknowledged.
+pub struct Killed<'a> {
+    db: &'a TestDb,
+    key: String,
+    server: Server,
+    project: String,
+    receiver: Receiver,
+    seen: Arc<Mutex<Acknowledged>>,
+}
+
+impl<'a> Killed<'a> {
+    /// Starts the server, with the workflow that the load runs.
+    pub async fn start(db: &'a TestDb) -> Self {
         let owner = bootstrap(db).await;
         let receiver = Receiver::start().await;
-        let mut server = Server::start(db, &owner.api_key, &[]).await;
+        let server = Server::start(db, &owner.api_key, &[]).await;
         server.apply(workflow(&receiver.url("/call"))).await;
-        let project = server.ask(Method::POST, "/api/v1/projects", json!({ "name": "Kill" })).await;
-        let project = project["id"].as_str().expect("an id").to_owned();
-        let seen = Arc::new(Mutex::new(Acknowledged::default()));
-        for kill in 0..KILLS {
-            let clients = (0..4).map(|number| {
-                load(server.url.clone(), owner.api_key.clone(), project.clone(), kill * 10 + number, seen.clone())
-            });
-            let clients = futures::future::join_all(clients);
-            // A spread of moments that is the same in each run of the test.
-            let moment = Duration::from_millis(20 + (kill as u64 * 37) % 190);
-            let known = seen.lock().expect("seen").runs.len();
-            let death = async {
-                // On a slow machine too there is something to lose.
-                for _ in 0..1_000 {
-                    if seen.lock().expect("seen").runs.len() > known + 1 {
-                        break;
-                    }
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                tokio::time::sleep(moment).await;
-                server.kill().await;
-            };
-            futures::join!(clients, death);
-            server = Server::start(db, &owner.api_key, &[]).await;
+        let project = server.project("Kill").await;
+        Killed {
+            db,
+            key: owner.api_key,
+            server,
+            project,
+            receiver,
+            seen: Arc::default(),
         }
-        let seen = Arc::try_unwrap(seen).ok().expect("all clients are gone").into_inner().expect("seen");
-        assert!(seen.runs.len() > KILLS && seen.patches.len() > KILLS, "too little load: {} runs", seen.runs.len());
-        for id in seen.runs.keys() {
+    }
+
+    /// How many runs and patch sets were acknowledged.
+    pub fn acknowledged(&self) -> (usize, usize) {
+        let seen = self.seen.lock().expect("seen");
+        (seen.runs.len(), seen.patches.len())
+    }
+
+    /// Loads the server, kills it at one of the moments that are the same in each run of the test, and starts it again.
+    pub async fn kill(&mut self, kill: usize) {
+        let clients = (0..4).map(|number| {
+            load(
+                self.server.url.clone(),
+                self.key.clone(),
+                self.project.clone(),
+                kill * 10 + number,
+                self.seen.clone(),
+            )
+        });
+        let clients = futures::future::join_all(clients);
+        let moment = Duration::from_millis(20 + (kill as u64 * 37) % 190);
+        let (known, _) = self.acknowledged();
+        let (seen, server) = (self.seen.clone(), &mut self.server);
+        let death = async {
+            // On a slow machine too there is something to lose.
+            for _ in 0..1_000 {
+                if seen.lock().expect("seen").runs.len() > known + 1 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::time::sleep(moment).await;
+            server.kill().await;
+        };
+        futures::join!(clients, death);
+        self.server = Server::start(self.db, &self.key, &[]).await;
+    }
+
+    /// Everything that was acknowledged is there once, nothing else is, and the log tells of just that.
+    pub async fn reconcile(&self) {
+        let (runs, patches) = {
+            let seen = self.seen.lock().expect("seen");
+            (seen.runs.clone(), seen.patches.clone())
+        };
+        let server = &self.server;
+        for id in runs.keys() {
             let run = server.ended(id).await;
             assert_eq!(run["status"], "succeeded", "{run}");
         }
-        let tasks = all_tasks(&server).await;
-        let mut titles = BTreeMap::<String, usize>::new();
-        for task in &tasks {
-            *titles.entry(task["title"].as_str().expect("a title").to_owned()).or_default() += 1;
-        }
-        for title in seen.runs.values() {
-            assert_eq!(titles.get(title), Some(&1), "{title}: the effect of a run stands once");
-        }
-        for title in seen.patches.values() {
-            assert_eq!(titles.get(title), Some(&1), "{title}");
-            assert_eq!(titles.get(&format!("{title}-child")), Some(&1), "{title}: whole or not at all");
-        }
-        assert!(titles.values().all(|count| *count == 1), "nothing was done twice");
-        let told = told(&server).await;
-        assert_eq!(told, titles, "each task that is there is told of once, and no other");
         // Runs that were accepted although the answer never arrived end too.
         let open = server.get("/api/v1/runs?status=running&limit=200").await;
         for run in open["items"].as_array().expect("items") {
             server.ended(run["id"].as_str().expect("an id")).await;
         }
-        let called: BTreeSet<String> =
-            receiver.received().iter().map(|call| String::from_utf8_lossy(&call.body).into_owned()).collect();
-        assert!(called.len() >= seen.runs.len(), "each run called out at least once");
+        let mut titles = BTreeMap::<String, usize>::new();
+        for task in &all_tasks(server).await {
+            *titles
+                .entry(task["title"].as_str().expect("a title").to_owned())
+                .or_default() += 1;
+        }
+        for title in runs.values() {
+            assert_eq!(
+                titles.get(title),
+                Some(&1),
+                "{title}: the effect of a run stands once"
+            );
+        }
+        for title in patches.values() {
+            assert_eq!(titles.get(title), Some(&1), "{title}");
+            assert_eq!(
+                titles.get(&format!("{title}-child")),
+                Some(&1),
+                "{title}: whole or not at all"
+            );
+        }
+        assert!(titles.values().all(|count| *count == 1), "nothing was done twice");
+        // On PostgreSQL an event is read once all transactions before it are over, those of other tests too.
+        let mut told_of = told(server).await;
+        for _ in 0..100 {
+            if told_of == titles {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            told_of = told(server).await;
+        }
+        assert_eq!(
+            told_of, titles,
+            "each task that is there is told of once, and no other"
+        );
+        let received = self.receiver.received();
+        let called: BTreeSet<_> = received.iter().map(|call| &call.body).collect();
+        assert!(called.len() >= runs.len(), "each run called out at least once");
+    }
+}
+
+db_test! {
+    async fn killed_twenty_times_nothing_is_lost(db: TestDb) {
+        let mut killed = Killed::start(db).await;
+        for kill in 0..KILLS {
+            killed.kill(kill).await;
+        }
+        let (runs, patches) = killed.acknowledged();
+        assert!(runs > KILLS && patches > KILLS, "too little load: {runs} runs");
+        killed.reconcile().await;
     }
 }
 

@@ -11,7 +11,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-struct Stream(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+/// An open event stream.
+pub struct Stream(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 impl Stream {
     async fn try_open(server: &Server, key: &str, query: &str) -> Result<Self, tungstenite::Error> {
@@ -27,14 +28,15 @@ impl Stream {
             .map(|(stream, _)| Stream(stream))
     }
 
-    async fn open(server: &Server, query: &str) -> Self {
+    /// Opens it as the server's caller.
+    pub async fn open(server: &Server, query: &str) -> Self {
         Self::try_open(server, &server.key, query)
             .await
             .expect("a stream")
     }
 
     /// The next message; none when the stream ended.
-    async fn next(&mut self) -> Option<Value> {
+    pub async fn next(&mut self) -> Option<Value> {
         let wait = tokio::time::timeout(Duration::from_secs(10), self.0.next());
         match wait.await.expect("a message in time") {
             Some(Ok(Message::Text(text))) => Some(serde_json::from_str(&text).expect("JSON")),
@@ -43,13 +45,14 @@ impl Stream {
     }
 }
 
-async fn project(server: &Server, name: &str) {
+pub async fn project(server: &Server, name: &str) {
     server
         .ask(Method::POST, "/api/v1/projects", json!({ "name": name }))
         .await;
 }
 
-fn name(told: &Value) -> String {
+/// The title in what was told.
+pub fn name(told: &Value) -> String {
     told["event"]["data"]["title"]
         .as_str()
         .expect("a title")

@@ -1,6 +1,6 @@
 //! Two workers on one PostgreSQL: one is stopped past its lease and continued. What it then writes is refused.
 
-use crate::process::{Server, bootstrap};
+use crate::process::{Server, bootstrap, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,16 +21,6 @@ fn workflow(callback: &str) -> Value {
             } },
         },
     })
-}
-
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    for _ in 0..600 {
-        if done().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("never: {what}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
