@@ -8,9 +8,9 @@ import {
   cachedTasks,
   changeTask,
   changeTasks,
-  dropTask,
-  patchTask,
-  putTask,
+  dropTasks,
+  patchTasks,
+  putTasks,
   type TaskTree,
 } from "@/api/tasks-cache";
 import { mergeNewest } from "@/lib/pages";
@@ -148,17 +148,28 @@ describe("cached tasks", () => {
 
   it("take a newer revision and leave an older one", () => {
     const client = filled();
-    expect(patchTask(client, "t", { title: "Old news" }, 2)).toBe(true);
+    expect(patchTasks(client, [{ id: "t", fields: { title: "Old news" }, revision: 2 }])).toBe(true);
     expect(titles(client)[0]).toBe("Task t");
-    patchTask(client, "t", { title: "News" }, 3);
+    patchTasks(client, [
+      { id: "t", fields: { title: "Not yet" }, revision: 3 },
+      { id: "t", fields: { title: "News" }, revision: 4 },
+    ]);
     expect(titles(client)).toEqual(["News", "News", "News"]);
-    expect(patchTask(client, "unknown", {}, 1)).toBe(false);
+    expect(patchTasks(client, [{ id: "unknown", fields: {}, revision: 1 }])).toBe(false);
+  });
+
+  it("stay as they are, trees and lists too, when nothing is new", () => {
+    const client = filled();
+    const before = [client.getQueryData(keys.tree("p")), client.getQueryData(keys.tasks({}))];
+    patchTasks(client, [{ id: "t", fields: { title: "Old news" }, revision: 2 }]);
+    expect([client.getQueryData(keys.tree("p")), client.getQueryData(keys.tasks({}))]).toEqual(before);
+    expect(client.getQueryData(keys.tree("p"))).toBe(before[0]);
   });
 
   it("come and go in the tree", () => {
     const client = filled();
-    putTask(client, task("n"));
-    dropTask(client, "t");
+    putTasks(client, [task("n")]);
+    dropTasks(client, ["t"]);
     expect([...(client.getQueryData<TaskTree>(keys.tree("p"))?.tasks.keys() ?? [])]).toEqual(["n"]);
   });
 });

@@ -16,6 +16,12 @@ function mapPages(pages: TaskPages, change: (items: Task[]) => Task[]): TaskPage
   return { ...pages, pages: pages.pages.map((page) => ({ ...page, items: change(page.items) })) };
 }
 
+/** The same pages if nothing of them changes, so that nothing is drawn again. */
+function changedPages(pages: TaskPages, apply: Change): TaskPages {
+  const differs = pages.pages.some((page) => page.items.some((task) => apply(task) !== task));
+  return differs ? mapPages(pages, (items) => items.map(apply)) : pages;
+}
+
 function has(pages: TaskPages, ids: { has: (id: string) => boolean }): boolean {
   return pages.pages.some((page) => page.items.some((task) => ids.has(task.id)));
 }
@@ -25,16 +31,16 @@ export function changeTasks(client: QueryClient, changes: ReadonlyMap<string, Ch
   if (changes.size === 0) return;
   const apply = (task: Task) => changes.get(task.id)?.(task) ?? task;
   for (const id of changes.keys()) client.setQueryData<Task>(keys.task(id), (task) => task && apply(task));
-  client.setQueriesData<TaskPages>({ queryKey: keys.tasks() }, (pages) =>
-    pages && has(pages, changes) ? mapPages(pages, (items) => items.map(apply)) : pages,
-  );
+  client.setQueriesData<TaskPages>({ queryKey: keys.tasks() }, (pages) => pages && changedPages(pages, apply));
   client.setQueriesData<TaskTree>({ queryKey: ["tree"] }, (tree) => {
-    if (!tree || ![...changes.keys()].some((id) => tree.tasks.has(id))) return tree;
+    const changed = [...changes.keys()].flatMap((id) => {
+      const task = tree?.tasks.get(id);
+      const after = task && apply(task);
+      return after && after !== task ? [after] : [];
+    });
+    if (!tree || changed.length === 0) return tree;
     const tasks = new Map(tree.tasks);
-    for (const id of changes.keys()) {
-      const task = tasks.get(id);
-      if (task) tasks.set(id, apply(task));
-    }
+    for (const task of changed) tasks.set(task.id, task);
     return { ...tree, tasks };
   });
 }
@@ -67,8 +73,7 @@ export function cachedTasks(client: QueryClient, ids: Iterable<string>): Task[] 
   const found: Task[] = [];
   for (const id of ids) {
     let task = listed.get(id);
-    for (const tree of trees) {
-      const other = tree?.get(id);
+    for (const other of [client.getQueryData<Task>(keys.task(id)), ...trees.map((tree) => tree?.get(id))]) {
       if (other && other.revision >= (task?.revision ?? 0)) task = other;
     }
     if (task) found.push(task);
@@ -76,12 +81,25 @@ export function cachedTasks(client: QueryClient, ids: Iterable<string>): Task[] 
   return found;
 }
 
-/** Takes what an event says; what is as new already stays. False if the task is not cached. */
-export function patchTask(client: QueryClient, id: string, fields: Partial<Task>, revision: number): boolean {
-  const known = cachedTask(client, id);
-  if (!known) return false;
-  changeTask(client, id, (task) => (task.revision >= revision ? task : { ...task, ...fields, revision }));
-  return true;
+export interface TaskPatchNews {
+  id: string;
+  fields: Partial<Task>;
+  revision: number;
+}
+
+/** Takes what events say; what is as new already stays. False if one of the tasks is not cached. */
+export function patchTasks(client: QueryClient, news: readonly TaskPatchNews[]): boolean {
+  const changes = new Map<string, Change>();
+  for (const { id, fields, revision } of news) {
+    const before = changes.get(id);
+    changes.set(id, (task) => {
+      const now = before ? before(task) : task;
+      return now.revision >= revision ? now : { ...now, ...fields, revision };
+    });
+  }
+  const known = cachedTasks(client, changes.keys()).length;
+  changeTasks(client, changes);
+  return known === changes.size;
 }
 
 /** Tasks that may be new to the trees of their projects; what a tree knows newer stays. */
@@ -98,11 +116,6 @@ export function putTasks(client: QueryClient, tasks: readonly Task[]) {
   }
 }
 
-/** A task that is new to the trees. */
-export function putTask(client: QueryClient, task: Task) {
-  putTasks(client, [task]);
-}
-
 export function dropTasks(client: QueryClient, ids: readonly string[]) {
   const gone = new Set(ids);
   client.setQueriesData<TaskTree>({ queryKey: ["tree"] }, (tree) => {
@@ -114,8 +127,4 @@ export function dropTasks(client: QueryClient, ids: readonly string[]) {
   client.setQueriesData<TaskPages>({ queryKey: keys.tasks() }, (pages) =>
     pages && has(pages, gone) ? mapPages(pages, (items) => items.filter((task) => !gone.has(task.id))) : pages,
   );
-}
-
-export function dropTask(client: QueryClient, id: string) {
-  dropTasks(client, [id]);
 }

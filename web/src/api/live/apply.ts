@@ -3,7 +3,7 @@ import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query"
 import type { Page, Run, Step, Task } from "@/api/types";
 import { keys } from "../cache";
 import { api, take } from "../client";
-import { cachedTask, changeTasks, dropTask, patchTask, putTask } from "../tasks-cache";
+import { cachedTask, changeTasks, dropTasks, patchTasks, putTasks } from "../tasks-cache";
 import type { Effect, StepMark } from "./effects";
 
 /** Lists are asked for again at most this often, however much happens. */
@@ -55,6 +55,12 @@ export function renewRuns(pages: RunPages, found: ReadonlyMap<string, Run>): Run
   return { ...pages, pages: mapped };
 }
 
+type TaskEffect = Extract<Effect, { do: "put-task" | "patch-task" | "drop-task" }>;
+
+function isOfTask(effect: Effect): effect is TaskEffect {
+  return effect.do === "put-task" || effect.do === "patch-task" || effect.do === "drop-task";
+}
+
 export class Applier {
   readonly #client: QueryClient;
   readonly #waiting = new Map<string, QueryKey>();
@@ -68,7 +74,19 @@ export class Applier {
   }
 
   apply(effects: readonly Effect[]) {
-    for (const effect of effects) this.#one(effect);
+    let alike: TaskEffect[] = [];
+    for (const effect of effects) {
+      if (!isOfTask(effect)) {
+        this.#one(effect);
+        continue;
+      }
+      if (alike[0] && alike[0].do !== effect.do) {
+        this.#tasks(alike);
+        alike = [];
+      }
+      alike.push(effect);
+    }
+    this.#tasks(alike);
     if (this.#waiting.size + this.#runs.size + this.#blocked.size > 0) this.#schedule();
   }
 
@@ -79,7 +97,20 @@ export class Applier {
     this.#blocked.clear();
   }
 
-  #one(effect: Effect) {
+  /** What follows one another and is alike is done at once: each change of its own would copy whole trees. */
+  #tasks(alike: readonly TaskEffect[]) {
+    const client = this.#client;
+    putTasks(
+      client,
+      alike.flatMap((effect) => (effect.do === "put-task" ? [effect.task] : [])),
+    );
+    const news = alike.filter((effect) => effect.do === "patch-task");
+    if (news.length > 0 && !patchTasks(client, news)) this.#refresh(keys.tasks());
+    const gone = alike.flatMap((effect) => (effect.do === "drop-task" ? [effect.id] : []));
+    if (gone.length > 0) dropTasks(client, gone);
+  }
+
+  #one(effect: Exclude<Effect, TaskEffect>) {
     const client = this.#client;
     switch (effect.do) {
       case "refresh":
@@ -101,15 +132,6 @@ export class Applier {
           keys.steps(effect.run),
           (steps) => steps && markSteps(steps, effect.marks, effect.at),
         );
-        break;
-      case "put-task":
-        putTask(client, effect.task);
-        break;
-      case "patch-task":
-        if (!patchTask(client, effect.id, effect.fields, effect.revision)) this.#refresh(keys.tasks());
-        break;
-      case "drop-task":
-        dropTask(client, effect.id);
         break;
       case "blocked":
         this.#blocked.add(effect.id);

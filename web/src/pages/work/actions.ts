@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
 import { type ApiError, asApiError } from "@/api/problem";
-import { cachedTask, changeTasks, dropTasks, putTasks, type TaskTree } from "@/api/tasks-cache";
+import { cachedTask, cachedTasks, changeTasks, dropTasks, putTasks, type TaskTree } from "@/api/tasks-cache";
 import type { Dependencies, PatchResult, PatchSet, Task, TaskFields, TaskPatch } from "@/api/types";
 import { begun, offerUndo, takeIn } from "@/app/undo";
 import { between } from "@/lib/position";
@@ -51,7 +51,9 @@ function shownOf(fields: TaskFields): Shown {
 
 /** Puts fields into what is shown; answers what was shown before. */
 function show(client: QueryClient, tasks: readonly Task[], fields: ReadonlyMap<string, Shown>): Task[] {
-  const before = tasks.map((task) => cachedTask(client, task.id) ?? task);
+  const ids = tasks.map((task) => task.id);
+  const cached = new Map(cachedTasks(client, ids).map((task) => [task.id, task]));
+  const before = tasks.map((task) => cached.get(task.id) ?? task);
   const changes = tasks.map((task) => [task.id, (known: Task) => ({ ...known, ...fields.get(task.id) })] as const);
   changeTasks(client, new Map(changes));
   return before;
