@@ -21,6 +21,7 @@ test("a list shows how far it is, what failed first, and leads to each of its ru
   await page.goto(`/runs/${flows.list}?step=each`);
   await settled(page);
   const pane = inspector(page);
+  expect(await page.locator(".react-flow__edge-path").count(), "edges between three steps").toBe(2);
   await pane.getByText("60 of 60").waitFor();
   await pane.getByText("3 failed").first().waitFor();
   const rows = pane.locator(".item-row");

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { beforeAll, expect, test } from "vitest";
 import { CLOCK } from "./support/flows";
 import { settled } from "./support/pages";
-import { apply, came } from "./support/seed";
+import { apply, came, PATIENT } from "./support/seed";
 import { stage } from "./support/stage";
 import { applyTriage } from "./support/triage";
 import { until } from "./support/until";
@@ -98,4 +98,22 @@ test("filters stand in the address, and empty lists say what to do", async () =>
   await page.getByText("No trigger fits these filters").waitFor();
   await page.getByRole("button", { name: "Show all triggers" }).click();
   await until("all again", async () => (await rows.count()) === all);
+});
+
+test("two versions of a workflow are compared, field by field and node by node", async () => {
+  await apply(on.server, PATIENT);
+  const nodes = { ...PATIENT.nodes, pause: { ...PATIENT.nodes.pause, with: { seconds: 60 } } };
+  await apply(on.server, { ...PATIENT, title: "Follow up in a minute", nodes } as typeof PATIENT);
+  const page = await on.owner();
+  await page.goto(`/workflows/${PATIENT.name}?view=versions`);
+  await settled(page);
+  await page.getByRole("grid", { name: "Versions" }).getByRole("row").nth(1).click();
+  const compared = page.getByRole("complementary", { name: "Version 2" });
+  await compared.locator("ins", { hasText: "Follow up in a minute" }).waitFor();
+  await compared.locator(".removed", { hasText: "3600" }).waitFor();
+  await compared.locator(".added", { hasText: "60" }).waitFor();
+  await page.reload();
+  await compared.getByText("node pause").waitFor();
+  await compared.getByRole("button", { name: "Show its graph" }).click();
+  await page.locator(".react-flow__node").first().waitFor();
 });

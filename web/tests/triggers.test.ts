@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { cronWords, inZone } from "@/lib/cron-words";
+import { fileChanges } from "@/lib/file-diff";
 
 it.each([
   ["* * * * *", "Every minute"],
@@ -27,4 +28,16 @@ it.each(["0 0 L * *", "0 0 * * 5#2", "@daily", "61 * * * *", "0 0 1 * 1", "", "1
 it("a moment stands as the zone's clock shows it", () => {
   expect(inZone("2026-11-23T08:30:00Z", "Europe/Berlin", "en-GB")).toMatch(/Mon.* 23 Nov.* 09:30/);
   expect(inZone("2026-11-23T08:30:00Z", "Nowhere/Land", "en-GB")).toMatch(/08:30.*UTC/);
+});
+
+it("two versions of a file differ by their fields, and node by node", () => {
+  const node = { kind: "set@1", with: { n: 1 } };
+  const before = { name: "w", title: "One", nodes: { a: node, b: node } };
+  const after = { name: "w", title: "Two", nodes: { a: node, b: { ...node, with: { n: 2 } }, c: node } };
+  const changes = fileChanges(before, after);
+  expect(Object.keys(changes)).toEqual(["title", "node b", "node c"]);
+  expect(changes.title).toEqual({ before: "One", after: "Two" });
+  expect(changes["node c"]).toEqual({ before: null, after: JSON.stringify(node, null, 2) });
+  expect(fileChanges(before, structuredClone(before))).toEqual({});
+  expect(fileChanges(null, { name: "w" })).toEqual({ name: { before: null, after: "w" } });
 });

@@ -120,6 +120,7 @@ export async function seedFlows(server: Server, count = 60): Promise<Flows> {
   const outer = await run(server, OUTER.name);
   const rounds = await run(server, ROUNDS.name, { to: 5 });
   const paused = await run(server, HALTS.name);
+  await apply(server, { ...HALTS, title: "Nightly import, with a check" } as typeof HALTS);
   for (const id of [list, outer, rounds]) await came(server, id, "succeeded");
   await came(server, paused, "paused");
   return { list, outer, rounds, paused };

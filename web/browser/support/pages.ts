@@ -40,6 +40,7 @@ export const PLACES: Place[] = [
   { name: "workflow-run", at: () => "/workflows/weekly-report?start=true" },
   { name: "workflow-file", at: () => "/workflows/weekly-report?view=file" },
   { name: "workflow-versions", at: () => "/workflows/issue-triage?view=versions" },
+  { name: "workflow-compared", at: () => "/workflows/nightly-import?view=versions&compare=2" },
   { name: "workflow-hooks", at: () => "/workflows/issue-triage?view=hooks" },
   { name: "workflow-triggers", at: () => "/workflows/morning-round?view=triggers" },
   { name: "triggers", at: () => "/triggers" },

@@ -83,6 +83,8 @@ const Step = memo(function Step({ data, selected }: NodeProps<StepNode>) {
     <div
       className={`step${light ? ` tone-edge-${toneOf(light.status)} is-${light.status}` : ""}${selected ? " selected" : ""}`}
     >
+      <i className="step-end target" data-handlepos="left" />
+      <i className="step-end source" data-handlepos="right" />
       {!far && <Icon className="step-kind" aria-hidden />}
       {!far && (
         <div className="grow">
@@ -106,7 +108,10 @@ function statusLine(light: StepLight): string {
 
 const NODE_TYPES = { step: Step };
 const SIZE = { width: NODE_WIDTH, height: NODE_HEIGHT };
-/** Where edges end. Said here, as is the size, so that nothing has to be measured when hundreds of nodes come into sight. */
+/**
+ * Where edges end. Said here, as is the size, so that edges need not wait until nodes were measured; the marks in the node
+ * say the same. Handles as React Flow has them cost more than all else when hundreds of nodes come into sight.
+ */
 const HANDLES = [
   { type: "target" as const, position: Position.Left, x: 0, y: NODE_HEIGHT / 2, width: 1, height: 1 },
   { type: "source" as const, position: Position.Right, x: NODE_WIDTH - 1, y: NODE_HEIGHT / 2, width: 1, height: 1 },

@@ -4,23 +4,20 @@ import { Activity, Play } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { keys } from "@/api/cache";
 import { api, take } from "@/api/client";
-import { usePages } from "@/api/lists";
 import { useMay } from "@/api/session";
-import type { WorkflowDetail, WorkflowVersion } from "@/api/types";
+import type { WorkflowDetail } from "@/api/types";
 import { useHotkeys } from "@/app/hotkeys";
 import { useTrail } from "@/app/title";
 import { modelOf, type WorkflowFile } from "@/lib/graph-model";
 import { TriggersView } from "@/pages/triggers/TriggersView";
-import { ActorName } from "@/ui/ActorName";
 import { JsonView } from "@/ui/JsonView";
 import { Pane } from "@/ui/Pane";
 import { ProblemPage } from "@/ui/Problem";
-import { CopyId, SkeletonRows } from "@/ui/parts";
+import { SkeletonRows } from "@/ui/parts";
 import { Status } from "@/ui/Status";
-import { Time } from "@/ui/Time";
-import { type Column, VirtualList } from "@/ui/VirtualList";
 import { RunForm } from "./RunForm";
 import { route, type WorkflowSearch } from "./route";
+import { ComparePane, Versions } from "./Versions";
 import "./workflow.css";
 
 const Graph = lazy(() => import("@/graph/Graph").then((module) => ({ default: module.Graph })));
@@ -94,6 +91,8 @@ function Shown({ detail }: { detail: WorkflowDetail }) {
           like={search.like}
           onClose={() => go({ start: undefined, like: undefined })}
         />
+      ) : search.view === "versions" && search.compare ? (
+        <ComparePane name={workflow.name} version={search.compare} against={search.against} go={go} />
       ) : (
         search.node && <NodePane detail={detail} node={search.node} onClose={() => go({ node: undefined })} />
       )}
@@ -143,7 +142,7 @@ function View({ detail, search, go }: ViewProps) {
         </div>
       );
     case "versions":
-      return <Versions name={detail.workflow.name} shown={detail.version} go={go} />;
+      return <Versions name={detail.workflow.name} compared={search.compare} go={go} />;
     case "triggers":
       return <TriggersView workflow={detail.workflow} />;
     default:
@@ -167,52 +166,5 @@ function NodePane({ detail, node, onClose }: { detail: WorkflowDetail; node: str
         <p className="muted">This version has no such node.</p>
       )}
     </Pane>
-  );
-}
-
-const VERSION_COLUMNS: Column<WorkflowVersion>[] = [
-  { id: "version", title: "Version", width: "72px", phone: true, cell: (version) => version.version },
-  {
-    id: "by",
-    title: "Applied by",
-    width: "minmax(0, 1fr)",
-    phone: true,
-    cell: (version) => <ActorName actor={version.publisher} />,
-  },
-  { id: "graph", title: "Graph", width: "120px", cell: (version) => <CopyId id={version.graph_id} /> },
-  {
-    id: "at",
-    title: "Applied",
-    width: "96px",
-    num: true,
-    phone: true,
-    cell: (version) => <Time at={version.created_at} />,
-  },
-];
-
-function Versions({ name, shown, go }: { name: string; shown: number; go: (next: WorkflowSearch) => void }) {
-  const { query, items, more } = usePages<WorkflowVersion>({
-    queryKey: keys.versions(name),
-    fetch: (cursor, signal) =>
-      take(
-        api.GET("/workflows/{name}/versions", { params: { path: { name }, query: { cursor, limit: 100 } }, signal }),
-      ),
-  });
-  if (query.error)
-    return (
-      <ProblemPage error={query.error} what="The versions could not be loaded" onRetry={() => void query.refetch()} />
-    );
-  return (
-    <VirtualList
-      name={`versions-${name}`}
-      label="Versions"
-      items={items}
-      idOf={(version) => String(version.version)}
-      columns={VERSION_COLUMNS}
-      loading={query.isPending}
-      more={more}
-      current={String(shown)}
-      onOpen={(version) => go({ version: version.version, view: undefined })}
-    />
   );
 }
