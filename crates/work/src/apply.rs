@@ -381,94 +381,28 @@ pub(crate) fn describe(plan: &Plan) -> PatchResult {
 
 fn tell(tx: &Tx, plan: &Plan, change: &RowChange, patch_set_id: Option<Uuid>) {
     let (id, revision) = (change.id, change.revision);
-    let event = if change.kind == "project" {
-        let title = plan
-            .projects
-            .get(&id)
-            .map(|row| row.after.name.clone())
-            .unwrap_or_default();
-        match change.op {
-            Op::Create => NewEvent::new(
-                "project",
-                id,
-                &events::ProjectCreated {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-            Op::Update => NewEvent::new(
-                "project",
-                id,
-                &events::ProjectUpdated {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-            Op::Delete => NewEvent::new(
-                "project",
-                id,
-                &events::ProjectDeleted {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-            Op::Restore => NewEvent::new(
-                "project",
-                id,
-                &events::ProjectRestored {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-        }
-    } else {
-        let title = plan
-            .tasks
-            .get(&id)
-            .map(|row| row.after.title.clone())
-            .unwrap_or_default();
-        match change.op {
-            Op::Create => NewEvent::new(
-                "task",
-                id,
-                &events::TaskCreated {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-            Op::Update => NewEvent::new(
-                "task",
-                id,
-                &events::TaskUpdated {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-            Op::Delete => NewEvent::new(
-                "task",
-                id,
-                &events::TaskDeleted {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-            Op::Restore => NewEvent::new(
-                "task",
-                id,
-                &events::TaskRestored {
-                    title,
-                    revision,
-                    patch_set_id,
-                },
-            ),
-        }
+    macro_rules! told {
+        ($noun:literal, $title:expr, $event:ident) => {{
+            let title = $title.unwrap_or_default();
+            let event = events::$event {
+                title,
+                revision,
+                patch_set_id,
+            };
+            NewEvent::new($noun, id, &event)
+        }};
+    }
+    let name = || plan.projects.get(&id).map(|row| row.after.name.clone());
+    let title = || plan.tasks.get(&id).map(|row| row.after.title.clone());
+    let event = match (change.kind.as_str(), change.op) {
+        ("project", Op::Create) => told!("project", name(), ProjectCreated),
+        ("project", Op::Update) => told!("project", name(), ProjectUpdated),
+        ("project", Op::Delete) => told!("project", name(), ProjectDeleted),
+        ("project", Op::Restore) => told!("project", name(), ProjectRestored),
+        (_, Op::Create) => told!("task", title(), TaskCreated),
+        (_, Op::Update) => told!("task", title(), TaskUpdated),
+        (_, Op::Delete) => told!("task", title(), TaskDeleted),
+        (_, Op::Restore) => told!("task", title(), TaskRestored),
     };
     tx.emit(event.with_changes(change.diff.clone()));
 }

@@ -113,35 +113,77 @@ async fn project(tx: &Tx, id: Uuid, envelope: &Envelope, archived: bool) -> Resu
     apply::apply(tx, &set, Sequence::Own).await.map(Kept::from)
 }
 
+/// An operation on a task and all below it.
+fn of_task(
+    name: &'static str,
+    title: &'static str,
+    about: &'static str,
+    path: &'static str,
+    archived: bool,
+) -> Operation {
+    Operation::write(name, title)
+        .about(about)
+        .permission("tasks:write")
+        .rest(Method::POST, path)
+        .handle_with(
+            move |tx: Tx, input: Arc<OneTask>, envelope: Envelope| async move {
+                tasks(&tx, input.task_id, &envelope, archived)
+                    .await
+                    .map(Outcome::Done)
+            },
+        )
+}
+
+/// An operation on a project.
+fn of_project(
+    name: &'static str,
+    title: &'static str,
+    about: &'static str,
+    path: &'static str,
+    archived: bool,
+) -> Operation {
+    Operation::write(name, title)
+        .about(about)
+        .permission("projects:write")
+        .rest(Method::POST, path)
+        .handle_with(
+            move |tx: Tx, input: Arc<OneProject>, envelope: Envelope| async move {
+                project(&tx, input.project_id, &envelope, archived)
+                    .await
+                    .map(Outcome::Done)
+            },
+        )
+}
+
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
-        Operation::write("tasks.archive", "Archive a task")
-            .about("Puts a task with all below it into the archive: lists leave it out, nothing is lost. Undo the answered patch set, or unarchive.")
-            .permission("tasks:write")
-            .rest(Method::POST, "/tasks/{task_id}/archive")
-            .handle_with(|tx: Tx, input: Arc<OneTask>, envelope: Envelope| async move {
-                tasks(&tx, input.task_id, &envelope, true).await.map(Outcome::Done)
-            }),
-        Operation::write("tasks.unarchive", "Bring a task back from the archive")
-            .about("Brings a task back from the archive with what was put there with it.")
-            .permission("tasks:write")
-            .rest(Method::POST, "/tasks/{task_id}/unarchive")
-            .handle_with(|tx: Tx, input: Arc<OneTask>, envelope: Envelope| async move {
-                tasks(&tx, input.task_id, &envelope, false).await.map(Outcome::Done)
-            }),
-        Operation::write("projects.archive", "Archive a project")
-            .about("Sets a project's status to archived: lists over all projects leave out its tasks. Undo brings the status before back.")
-            .permission("projects:write")
-            .rest(Method::POST, "/projects/{project_id}/archive")
-            .handle_with(|tx: Tx, input: Arc<OneProject>, envelope: Envelope| async move {
-                project(&tx, input.project_id, &envelope, true).await.map(Outcome::Done)
-            }),
-        Operation::write("projects.unarchive", "Bring a project back from the archive")
-            .about("Sets an archived project's status to active.")
-            .permission("projects:write")
-            .rest(Method::POST, "/projects/{project_id}/unarchive")
-            .handle_with(|tx: Tx, input: Arc<OneProject>, envelope: Envelope| async move {
-                project(&tx, input.project_id, &envelope, false).await.map(Outcome::Done)
-            }),
+        of_task(
+            "tasks.archive",
+            "Archive a task",
+            "Puts a task with all below it into the archive: lists leave it out, nothing is lost. Undo the answered patch set, or unarchive.",
+            "/tasks/{task_id}/archive",
+            true,
+        ),
+        of_task(
+            "tasks.unarchive",
+            "Bring a task back from the archive",
+            "Brings a task back from the archive with what was put there with it.",
+            "/tasks/{task_id}/unarchive",
+            false,
+        ),
+        of_project(
+            "projects.archive",
+            "Archive a project",
+            "Sets a project's status to archived: lists over all projects leave out its tasks. Undo brings the status before back.",
+            "/projects/{project_id}/archive",
+            true,
+        ),
+        of_project(
+            "projects.unarchive",
+            "Bring a project back from the archive",
+            "Sets an archived project's status to active.",
+            "/projects/{project_id}/unarchive",
+            false,
+        ),
     ]
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use synapscale_core::{Changes, Error, ErrorKind, NewEvent, Result, diff, new_id};
-use synapscale_ops::{Envelope, Method, NoOutput, Operation, Outcome, Page, Revisioned, page};
+use synapscale_ops::{Envelope, Method, NoOutput, Operation, Outcome, Page, Revisioned};
 use synapscale_store::orm::sea_query::Expr;
-use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+use synapscale_store::orm::{ColumnTrait, Order, QueryFilter};
 use synapscale_store::schema::{Table, integer, text, timestamp, uuid};
 use synapscale_store::{EntitySpec, Migration, Scoped, Tx, tenant_entity};
 use uuid::Uuid;
@@ -260,23 +260,16 @@ async fn delete(tx: &Tx, input: &CommentId) -> Result<NoOutput> {
 
 async fn list(tx: &Tx, wanted: &ListComments) -> Result<Page<Comment>> {
     query::live_task(tx, wanted.task_id).await?;
-    let limit = page::limit(wanted.limit);
-    let mut found = tx
+    let found = tx
         .find::<comment::Entity>()
-        .filter(comment::Column::TaskId.eq(wanted.task_id))
-        .limit(limit + 1);
-    let from: Option<Uuid> = page::decode_opt(wanted.cursor.as_deref())?;
-    found = match wanted.newest_first {
-        true => found.order_by_desc(comment::Column::Id),
-        false => found.order_by_asc(comment::Column::Id),
+        .filter(comment::Column::TaskId.eq(wanted.task_id));
+    let order = match wanted.newest_first {
+        true => Order::Desc,
+        false => Order::Asc,
     };
-    found = match (from, wanted.newest_first) {
-        (Some(from), true) => found.filter(comment::Column::Id.lt(from)),
-        (Some(from), false) => found.filter(comment::Column::Id.gt(from)),
-        (None, _) => found,
-    };
-    let rows = found.rows(tx).await?;
-    Ok(Page::cut(rows, limit, |row| row.id)?.map(Comment::from))
+    let cursor = wanted.cursor.as_deref();
+    let page = query::by_id(tx, found, comment::Column::Id, order, wanted.limit, cursor).await?;
+    Ok(page.map(Comment::from))
 }
 
 pub(crate) fn operations(backlog: &Backlog) -> Vec<Operation> {

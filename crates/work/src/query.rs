@@ -15,7 +15,8 @@ use synapscale_store::orm::sea_query::{
     WithClause,
 };
 use synapscale_store::orm::{
-    ColumnTrait, Iterable, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, EntityTrait, FromQueryResult, Iterable, ModelTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Value,
 };
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
@@ -424,19 +425,38 @@ pub(crate) async fn tasks(
     Ok(Page::cut(rows, limit, |(row, _)| sort.place(row))?.map(Task::seen))
 }
 
+/// A page of rows in the order of their ids, which is that in which they were made.
+pub(crate) async fn by_id<E>(
+    tx: &Tx,
+    query: Select<E>,
+    id: E::Column,
+    order: Order,
+    limit: Option<u32>,
+    cursor: Option<&str>,
+) -> Result<Page<E::Model>>
+where
+    E: EntityTrait,
+    E::Model: FromQueryResult + Sized + Send + Sync,
+{
+    let limit = page::limit(limit);
+    let mut query = query.order_by(id, order.clone()).limit(limit + 1);
+    if let Some(from) = page::decode_opt::<Uuid>(cursor)? {
+        query = match order {
+            Order::Desc => query.filter(id.lt(from)),
+            _ => query.filter(id.gt(from)),
+        };
+    }
+    Page::cut(query.rows(tx).await?, limit, |row| match row.get(id) {
+        Value::Uuid(id) => id,
+        _ => None,
+    })
+}
+
 pub(crate) async fn sets(
     tx: &Tx,
     limit: Option<u32>,
     cursor: Option<&str>,
 ) -> Result<Page<patch_set::Model>> {
-    let limit = page::limit(limit);
-    let mut query = tx
-        .find::<patch_set::Entity>()
-        .order_by_desc(patch_set::Column::Id)
-        .limit(limit + 1);
-    if let Some(cursor) = cursor {
-        let before: Uuid = page::decode(cursor)?;
-        query = query.filter(patch_set::Column::Id.lt(before));
-    }
-    Page::cut(query.rows(tx).await?, limit, |row| row.id)
+    let query = tx.find::<patch_set::Entity>();
+    by_id(tx, query, patch_set::Column::Id, Order::Desc, limit, cursor).await
 }

@@ -4,7 +4,7 @@ use super::look::{ReadImport, Ready, preview, ready};
 use super::read::MAX_FILE;
 use super::state::{self, Import, ImportStatus, import, part, piece};
 use super::{Runs, runs, said, takeback};
-use crate::author;
+use crate::{author, query};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 use synapscale_core::{Error, Result, new_id};
-use synapscale_ops::{Method, NoOutput, Operation, Outcome, Page, Prepare, page};
-use synapscale_store::orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+use synapscale_ops::{Method, NoOutput, Operation, Outcome, Page, Prepare};
+use synapscale_store::orm::{ColumnTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use synapscale_store::{Scoped, Tx};
 use uuid::Uuid;
 
@@ -282,15 +282,8 @@ async fn delete(runs: &Runs, tx: &Tx, id: Uuid) -> Result<NoOutput> {
 }
 
 async fn list(runs: &Runs, tx: &Tx, wanted: &ListImports) -> Result<Page<Import>> {
-    let limit = page::limit(wanted.limit);
-    let mut query = tx
-        .find::<import::Entity>()
-        .order_by_desc(import::Column::Id)
-        .limit(limit + 1);
-    if let Some(before) = page::decode_opt::<Uuid>(wanted.cursor.as_deref())? {
-        query = query.filter(import::Column::Id.lt(before));
-    }
-    let rows = Page::cut(query.rows(tx).await?, limit, |row| row.id)?;
+    let (query, cursor) = (tx.find::<import::Entity>(), wanted.cursor.as_deref());
+    let rows = query::by_id(tx, query, import::Column::Id, Order::Desc, wanted.limit, cursor).await?;
     let mut items = Vec::with_capacity(rows.items.len());
     for row in rows.items {
         items.push(runs::view(runs, tx, row).await?);
