@@ -316,14 +316,14 @@ fn responses(operation: &Operation, method: &Method, path: &str, output: Value) 
 
 /// The failures that a caller of this operation has to reckon with; all others come under `default`.
 fn failures(operation: &Operation, method: &Method, path: &str) -> Vec<u16> {
-    let write = operation.effect() != Effect::Read;
     let rules = [
         // A header that cannot be read, whatever the operation.
         (400, true),
         (401, true),
         (403, !operation.is_public()),
         (404, path.contains('{') || names_something(operation)),
-        (409, write),
+        // Of a read as well: events that have left the log, a file that is not there yet.
+        (409, true),
         (412, operation.takes_expected_revision()),
         (413, has_body(method)),
         (415, has_body(method)),

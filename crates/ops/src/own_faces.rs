@@ -12,10 +12,12 @@ pub(crate) fn faces() -> Faces {
             ("cursor", &["seq"]),
         ]))
         .hidden("events", &["causation"])
-        .view(View::of::<DeadLetterView>("dead_letters").made_of(&[("queued", &["state"])]))
+        .view(View::of::<DeadLetterView>("dead_letters").made_of(&[("queued", &["state"]), ("queued_until", &["queued_at"])]))
         .hidden("dead_letters", &["cursor"])
-        .unseen(&["blobs", "consumer_marks", "idempotency_keys"])
+        // Archives are told of by their place and size, in the words of `audit.archives`.
+        .unseen(&["blobs", "consumer_marks", "event_archives", "idempotency_keys"])
         .assembled(&[
+            "audit.archives",
             "consumers.list",
             "dead_letters.drop",
             "dead_letters.replay",

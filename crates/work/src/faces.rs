@@ -6,6 +6,7 @@ use crate::filter::SavedFilter;
 use crate::model::{Project, Task};
 use crate::ops::PatchSetView;
 use crate::time::TimeEntry;
+use crate::transfer::Import;
 use crate::trash::TrashGroup;
 use synapscale_ops::{Faces, View};
 
@@ -21,7 +22,7 @@ pub(crate) fn faces() -> Faces {
                 .computed(&["projects", "tasks", "names"]),
         )
         // What lists are sorted and the search is built by.
-        .hidden("tasks", &["priority_rank", "indexed"])
+        .hidden("tasks", &["priority_rank", "indexed", "follows_id"])
         .view(View::of::<PatchSetView>("patch_sets"))
         .hidden("patch_sets", &["inverse"])
         .view(View::of::<Comment>("comments"))
@@ -31,8 +32,14 @@ pub(crate) fn faces() -> Faces {
             ("actor", &["actor_kind", "actor_id"]),
             ("on_behalf_of", &["principal_kind", "principal_id"]),
         ]))
-        .unseen(&["task_links", "task_words"])
+        .view(View::of::<Import>("imports").computed(&["stopped", "stopped_by"]))
+        .hidden("imports", &["options"])
+        // What an import keeps for itself: the file, its parts, and where tasks came from.
+        .unseen(&["task_links", "task_words", "import_files", "import_parts", "import_origins"])
         .assembled(&[
+            "imports.advance",
+            "imports.delete",
+            "imports.preview",
             "patches.apply",
             "patches.preview",
             "patches.schema",
@@ -45,6 +52,7 @@ pub(crate) fn faces() -> Faces {
             "tasks.archive",
             "tasks.delete",
             "tasks.dependencies",
+            "tasks.export",
             "tasks.restore",
             "tasks.search",
             "tasks.time",

@@ -186,7 +186,7 @@ async fn caller(server: &Server, number: usize, project: &str) -> Vec<(String, S
 /// The tracer is no child of ours: it has written everything when it has written that the server ended.
 async fn whole_trace(path: &Path, pid: u32) -> String {
     let end = format!("{pid} +++ exited");
-    for _ in 0..400 {
+    for _ in 0..2400 {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         if text.lines().any(|line| line.starts_with(&end)) {
             return text;

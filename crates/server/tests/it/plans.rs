@@ -22,6 +22,10 @@ const SMALL: &[(&str, &str)] = &[
     ("event_log", "one row"),
     ("schema_migrations", "one row for each migration"),
     ("consumer_groups", "one row for each group of the program"),
+    (
+        "event_archives",
+        "one row for each span of a workspace's old events",
+    ),
 ];
 
 /// Statements that may look over a whole table, by what they begin with or contain, and why.
@@ -35,6 +39,10 @@ const ALLOWED: &[(&str, &str)] = &[
         "four times a day; they live for minutes",
     ),
     (" WHERE ? = ?", "an empty list: nothing is read"),
+    (
+        r#"UPDATE "run_queue" SET "crashes" = "crashes" + "#,
+        "once, when a server starts",
+    ),
 ];
 
 /// What PostgreSQL says of a statement whose parameters' types only the driver knows.
@@ -259,8 +267,9 @@ async fn faults_on_sqlite(url: &str, seen: &BTreeMap<String, Privilege>) -> Vec<
                 continue;
             };
             let (table, by) = scanned.split_once(' ').unwrap_or((scanned, ""));
-            // In an index's order up to a limit is no walk over all.
-            let bounded = sql.contains("LIMIT") && by.starts_with("USING");
+            // In an index's order up to a limit is no walk over all; nor in the table's own, if it takes every row.
+            let takes_all = !sql.contains("WHERE");
+            let bounded = sql.contains("LIMIT") && (by.starts_with("USING") || takes_all);
             if tables.contains(table) && !is_small(table) && !bounded {
                 faults.push(format!("{detail}: {sql}"));
             }
@@ -352,7 +361,7 @@ async fn faults_on_postgres(url: &str, seen: &BTreeMap<String, Privilege>) -> Ve
         }
         faults.extend(found.into_iter().map(|fault| format!("{fault}: {sql}")));
     }
-    assert!(untyped <= 4, "{untyped} statements could not be planned");
+    assert!(untyped <= 8, "{untyped} statements could not be planned");
     faults
 }
 

@@ -14,7 +14,7 @@ mod step;
 mod takeback;
 mod write;
 
-pub(crate) use state::{entities, migration};
+pub(crate) use state::{Import, entities, migration};
 
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};

@@ -94,6 +94,8 @@ pub(super) async fn waiting(engine: &Engine) -> Result<Vec<TenantId>> {
             .distinct()
             .column(queue::Column::TenantId)
             .from(queue::Entity)
+            // All lanes, said so that the index of those who are parked is taken.
+            .and_where(queue::Column::Lane.gte(0))
             .cond_where(crowded_out())
             .limit(TENANTS);
         tx.query::<Tenant>(&select).await
