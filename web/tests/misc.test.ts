@@ -71,6 +71,12 @@ it("tells times", () => {
   const now = Date.parse("2026-01-02T00:00:00Z");
   expect(ago("2026-01-01T23:59:58Z", now)).toBe("now");
   expect(ago("2026-01-01T21:00:00Z", now)).toBe("3 hr. ago");
+  // Days are counted by midnights of where one is: 35 hours from Saturday night it is Monday.
+  const night = new Date(2026, 10, 21, 22);
+  expect(ago(new Date(2026, 10, 23, 9), night.getTime())).toBe("in 2 days");
+  expect(ago(new Date(2026, 10, 22, 23), night.getTime())).toBe("tomorrow");
+  expect(ago(new Date(2026, 10, 20, 20), night.getTime())).toBe("yesterday");
+  expect(ago(new Date(2026, 10, 11, 22), night.getTime())).toBe("1 wk. ago");
   expect([0.2, 380, 4200, 59_600, 200_000, 7_500_000].map(duration)).toEqual([
     "< 1 ms",
     "380 ms",

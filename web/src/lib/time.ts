@@ -9,16 +9,25 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+const nearDay = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 const exactFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const dayFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const dayYearFormat = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 
-/** "3 min. ago", "in 2 days". */
+/** Days as people count them: by midnights, so that tomorrow is the next day and not any time a day and more from now. */
+function daysBetween(from: Date, to: Date): number {
+  const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+  return Math.round((midnight(to) - midnight(from)) / 86_400_000);
+}
+
+/** "3 min. ago", "yesterday", "in 2 days". */
 export function ago(at: string | number | Date, now = Date.now()): string {
   const seconds = (new Date(at).getTime() - now) / 1000;
   for (const [unit, size] of UNITS) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+    if (Math.abs(seconds) < size) continue;
+    if (unit === "day") return nearDay.format(daysBetween(new Date(now), new Date(at)), unit);
+    return relative.format(Math.trunc(seconds / size), unit);
   }
   if (Math.abs(seconds) < 5) return "now";
   return relative.format(Math.trunc(seconds), "second");
