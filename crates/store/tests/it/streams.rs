@@ -101,6 +101,20 @@ async fn until(stream: &str, what: &str, wanted: impl Fn(&[(String, String)]) ->
     panic!("the stream never held {what}: {:?}", entries(stream).await);
 }
 
+/// Tells events until the stream ends with the last of them. A group that has read the log itself may be ahead of the copier,
+/// which then has nothing to begin a new stream with until more happens.
+async fn goes_on(store: &Store, ctx: &Ctx, stream: &str) {
+    for number in 1000..1100 {
+        tell(store, ctx, number).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let last = logged(store).await.pop();
+        if entries(stream).await.pop().map(|entry| entry.1) == last {
+            return;
+        }
+    }
+    panic!("the stream never went on: {:?}", entries(stream).await);
+}
+
 /// Keeps the stream from being trimmed: a group that was given everything and settles nothing.
 async fn hold(stream: &str) {
     let mut redis = connect().await;
@@ -188,8 +202,7 @@ db_test! {
         }
         rig.until(&recorder, 30).await;
         assert_eq!(recorder.numbers(), (0..30).collect::<Vec<_>>());
-        let last = logged(&rig.store).await.pop().expect("an event");
-        until(&stream, "the last event", |entries| entries.last().is_some_and(|entry| entry.1 == last)).await;
+        goes_on(&rig.store, &ctx, &stream).await;
     }
 
     async fn a_stream_of_another_past_is_made_anew(db: TestDb) {
@@ -209,9 +222,8 @@ db_test! {
             tell(&rig.store, &ctx, number).await;
         }
         rig.until(&recorder, 5).await;
-        let last = logged(&rig.store).await.pop().expect("an event");
-        until(&stream, "our events only", |entries| entries.last().is_some_and(|entry| entry.1 == last)).await;
         assert_eq!(recorder.numbers(), [0, 1, 2, 3, 4]);
+        goes_on(&rig.store, &ctx, &stream).await;
     }
 
     async fn events_of_a_past_that_was_undone_are_not_handled(db: TestDb) {
@@ -310,8 +322,7 @@ db_test! {
         }
         rig.until(&recorder, 15).await;
         assert_eq!(recorder.numbers(), (0..15).collect::<Vec<_>>());
-        let last = logged(&rig.store).await.pop().expect("an event");
-        until(&stream, "the last event", |entries| entries.last().is_some_and(|entry| entry.1 == last)).await;
+        goes_on(&rig.store, &ctx, &stream).await;
     }
 
     async fn trimming_stops_at_the_oldest_pending_entry(db: TestDb) {
