@@ -13,7 +13,12 @@ trap 'scripts/postgres.sh stop' EXIT
 eval "$(scripts/postgres.sh env)"
 
 cargo build --release -p synapscale-server
+# The benchmark is built beside it, and would put its own server in this one's place.
 table=$(mktemp)
+SYNAPSCALE_BENCH_BINARY=$(mktemp)
+export SYNAPSCALE_BENCH_BINARY
+cp "$(scripts/target-dir.sh)/release/synapscale" "$SYNAPSCALE_BENCH_BINARY"
+chmod +x "$SYNAPSCALE_BENCH_BINARY"
 cargo bench -p synapscale-server --bench main -- "$@" | tee "$table"
 
 page=docs/benchmarks.md
@@ -25,4 +30,4 @@ sed '/<!-- figures -->/q' "$page" > "$new"
   grep '^|' "$table"
 } >> "$new"
 cat "$new" > "$page"
-rm -f "$new" "$table"
+rm -f "$new" "$table" "$SYNAPSCALE_BENCH_BINARY"

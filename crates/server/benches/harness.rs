@@ -216,6 +216,13 @@ pub async fn drive(
     )
 }
 
+/// The server to measure: the release build that the script tells of. The benchmark's own is not linked as one program.
+#[allow(clippy::disallowed_methods, reason = "the script tells of it by a variable")]
+fn binary() -> PathBuf {
+    let told = std::env::var_os("SYNAPSCALE_BENCH_BINARY");
+    told.map_or_else(|| env!("CARGO_BIN_EXE_synapscale").into(), PathBuf::from)
+}
+
 /// A database to measure on.
 pub struct Target {
     name: &'static str,
@@ -254,7 +261,7 @@ impl Target {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_synapscale"));
+        let mut command = Command::new(binary());
         command
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())

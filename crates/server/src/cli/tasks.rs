@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -340,14 +341,36 @@ impl Undo {
 impl Export {
     async fn run(self) -> Outcome {
         let client = Client::find(&self.server)?;
-        let failed = |error: std::io::Error| Failure::from(Error::internal(error));
-        let mut file: Box<dyn Write> = match &self.output {
-            Some(path) => Box::new(
-                std::fs::File::create(path)
-                    .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?,
-            ),
-            None => Box::new(std::io::stdout().lock()),
+        let Some(path) = &self.output else {
+            self.write(&client, &mut std::io::stdout().lock()).await?;
+            return Ok(Ended::Well);
         };
+        // What stands under the name already stays until all of the new file is there.
+        let part = PathBuf::from(
+            [path.as_os_str(), OsStr::new(".part")]
+                .into_iter()
+                .collect::<OsString>(),
+        );
+        let refused = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
+        let mut file = std::fs::File::create(&part).map_err(refused)?;
+        let written = self.write(&client, &mut file).await;
+        let kept = written.and_then(|tasks| {
+            file.sync_all()
+                .and_then(|()| std::fs::rename(&part, path))
+                .map_err(refused)?;
+            Ok(tasks)
+        });
+        if kept.is_err() {
+            // The reason that is told is the one before.
+            let _ = std::fs::remove_file(&part);
+        }
+        output::line(format!("{} tasks in {}", kept?, path.display()));
+        Ok(Ended::Well)
+    }
+
+    /// Writes page after page; answers how many tasks there were.
+    async fn write(&self, client: &Client, file: &mut impl Write) -> Result<usize, Failure> {
+        let failed = |error: std::io::Error| Failure::from(Error::internal(error));
         let format = match self.format {
             Written::Json => "json",
             Written::Csv => "csv",
@@ -364,7 +387,7 @@ impl Export {
             let content = page["content"].as_str().unwrap_or_default();
             match file.write_all(content.as_bytes()) {
                 // `head` and the like close the pipe when they have seen enough.
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Ended::Well),
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(tasks),
                 other => other.map_err(failed)?,
             }
             tasks += usize::try_from(count(&page["tasks"])).unwrap_or(0);
@@ -376,9 +399,6 @@ impl Export {
         }
         file.flush().map_err(failed)?;
         bar.end();
-        if let Some(path) = &self.output {
-            output::line(format!("{tasks} tasks in {}", path.display()));
-        }
-        Ok(Ended::Well)
+        Ok(tasks)
     }
 }
