@@ -51,15 +51,22 @@ export function BoardColumn(props: ColumnProps) {
     if (more?.has && !more.busy && last >= tasks.length - AHEAD) more.load();
   }, [more, last, tasks.length]);
   // After every drawing: the wanted card may have to be scrolled to before there is something to focus.
+  // One that had it and was taken out and put back by news, as when it changes its column, has it again.
+  const held = useRef<string>(undefined);
   useEffect(() => {
-    const index = wanted.current ? tasks.findIndex((task) => task.id === wanted.current) : -1;
+    const active = document.activeElement;
+    const lost = !active || active === document.body;
+    if (!lost && active.id !== `card-${held.current}`) held.current = undefined;
+    const id = wanted.current ?? (lost ? held.current : undefined);
+    const index = id ? tasks.findIndex((task) => task.id === id) : -1;
     if (index < 0) return;
-    const card = document.getElementById(`card-${wanted.current}`);
+    const card = document.getElementById(`card-${id}`);
     if (!card || !scroller.current?.contains(card)) {
       virtual.scrollToIndex(index);
       return;
     }
     card.focus();
+    held.current = id;
     wanted.current = undefined;
   });
   const latest = useRef(props);
